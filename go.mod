@@ -1,0 +1,3 @@
+module github.com/cloudsigner/cloudsigner
+
+go 1.25.0

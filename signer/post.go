@@ -1,0 +1,56 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Policy says what an HTML form may upload.
+type Policy struct {
+	Bucket string // "" means the one in the backend's Config
+
+	// Key is the exact name of the object, KeyPrefix the beginning of the names that the form may choose. One of the
+	// two is required.
+	Key, KeyPrefix string
+
+	Expires time.Duration // as in Request
+
+	// MinBytes and MaxBytes bound the size of the file. MaxBytes is required; -1 means no limit.
+	MinBytes, MaxBytes int64
+
+	// ContentType is the exact type, ContentTypePrefix the beginning of the types that the form may choose.
+	ContentType, ContentTypePrefix string
+
+	Fields       []Field     // further fields with exact values: success_action_redirect, x-amz-meta-...
+	Conditions   []Condition // further conditions on fields that the form chooses
+	AllowShorter bool        // as in Request
+}
+
+// A Condition is a condition of a policy on one field of the form.
+type Condition struct {
+	Field  string // without the dollar sign
+	Op     string // "eq", "starts-with", and for OSS "in" and "not-in"
+	Values []string
+}
+
+// A Form is a signed form: the URL to post to and the fields to send before the file. It is a bearer secret like a
+// Presigned.
+type Form struct {
+	URL       string
+	Fields    []Field // in the order to post, the file last
+	ExpiresAt time.Time
+	LimitedBy Limit
+}
+
+// A Field is a field of a form.
+type Field struct{ Name, Value string }
+
+// PresignPost signs a form upload with s, if its scheme has one; otherwise it returns ErrUnsupported.
+func PresignPost(ctx context.Context, s Signer, p Policy) (*Form, error) {
+	if ps, ok := As[PostSigner](s); ok {
+		return ps.PresignPost(ctx, p)
+	}
+	return nil, &Error{Op: "presign post", Err: fmt.Errorf(
+		"%w: the scheme has no form uploads; presign a PUT with the headers it shall have", ErrUnsupported)}
+}

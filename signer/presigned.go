@@ -1,0 +1,141 @@
+package signer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Presigned is a signed URL and everything its holder must know.
+//
+// URL is a bearer secret: who has it can use it. String, Format and LogValue hide its query, as long as the
+// Presigned is printed itself or in an exported field; in an unexported field fmt does not call them, so do not
+// hold a Presigned by value in another struct. MarshalJSON is for the client and carries the URL.
+type Presigned struct {
+	// Method is the only method that the URL allows.
+	Method string
+	URL    string
+
+	// Header is exactly what the holder must send besides what every HTTP client sends by itself; nil when nothing.
+	// Host is in it only where it differs from the URL's.
+	Header http.Header
+
+	// NotBefore is when the URL starts to work and ExpiresAt when it dies, on the provider's clock.
+	NotBefore time.Time
+	ExpiresAt time.Time
+
+	// LimitedBy says what decided ExpiresAt.
+	LimitedBy Limit
+
+	// StableUntil is the end of the window, or of the credentials if that is earlier: until then the same request
+	// gets the same URL. A credential source that rotates earlier changes it earlier. Zero without a Window.
+	StableUntil time.Time
+
+	// ClockOffset is the correction in force: by the local clock the URL dies at ExpiresAt minus ClockOffset.
+	ClockOffset time.Duration
+
+	// NotEnforced names what BestEffort let through: sent with the request, but not held to by the provider.
+	NotEnforced []string
+}
+
+// NewRequest makes the request that the URL is for, with the headers that its holder must send, and with Host and
+// ContentLength set where they are signed. A body of a known other length is ErrRequest, as is a body whose length
+// is signed and cannot be known to differ only when it is sent.
+func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, p.Method, p.URL, body)
+	if err != nil {
+		return nil, &Error{Op: "new request", Field: "URL", Err: fmt.Errorf("%w: %w", ErrRequest, RedactError(err))}
+	}
+	for name, values := range p.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "Host":
+			if len(values) > 0 {
+				req.Host = values[0]
+			}
+		case "Content-Length":
+			n, err := strconv.ParseInt(strings.Join(values, ","), 10, 64)
+			if err != nil || n < 0 {
+				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf("%w: not a number of bytes", ErrRequest)}
+			}
+			if body == nil && n > 0 || req.ContentLength > 0 && req.ContentLength != n {
+				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf(
+					"%w: the URL is signed for a body of %d bytes, this one has %d", ErrRequest, n, req.ContentLength)}
+			}
+			req.ContentLength = n
+			if n == 0 {
+				req.Body = http.NoBody
+			}
+			req.Header[name] = slices.Clone(values)
+		default:
+			req.Header[name] = slices.Clone(values)
+		}
+	}
+	return req, nil
+}
+
+// CacheControl returns the Cache-Control value for an answer that carries the URL (a redirect to it, a page that
+// links to it), such that no cache keeps it past the URL's life: "private, max-age=..." with nine tenths of what is
+// left at now, or "no-store". now is a reading of the local clock.
+func (p *Presigned) CacheControl(now time.Time) string {
+	left := p.ExpiresAt.Add(-p.ClockOffset).Sub(now)
+	age := int64((left - left/10) / time.Second)
+	if age < 1 {
+		return "no-store"
+	}
+	return "private, max-age=" + strconv.FormatInt(age, 10)
+}
+
+// MarshalJSON returns {"method","url","headers","expiresAt"} as a browser's fetch wants it. It carries the URL, with
+// its signature: send it to the one who shall use it, do not log it.
+func (p Presigned) MarshalJSON() ([]byte, error) {
+	headers := make(map[string]string, len(p.Header))
+	for name, values := range p.Header {
+		headers[name] = strings.Join(values, ",") // as the signature joins them, without a space
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // a URL with \u0026 in it is valid JSON, but nobody can paste it
+	err := enc.Encode(struct {
+		Method    string            `json:"method"`
+		URL       string            `json:"url"`
+		Headers   map[string]string `json:"headers"`
+		ExpiresAt time.Time         `json:"expiresAt"`
+	}{p.Method, p.URL, headers, p.ExpiresAt.UTC()})
+	return []byte(b.String()), err
+}
+
+// String returns method, URL without its query, and expiry.
+func (p Presigned) String() string {
+	return p.Method + " " + p.redacted() + " until " + p.ExpiresAt.UTC().Format(time.RFC3339)
+}
+
+// Format prints String for every verb.
+func (p Presigned) Format(f fmt.State, verb rune) { io.WriteString(f, p.String()) }
+
+// GoString is String.
+func (p Presigned) GoString() string { return p.String() }
+
+// LogValue returns what String prints, as a group.
+func (p Presigned) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("method", p.Method),
+		slog.String("url", p.redacted()),
+		slog.Time("expiresAt", p.ExpiresAt),
+		slog.String("limitedBy", p.LimitedBy.String()),
+	)
+}
+
+func (p Presigned) redacted() string {
+	head, _, signed := strings.Cut(RedactURL(p.URL), "?") // RedactURL: some schemes sign in the path
+	if signed {
+		head += "?REDACTED"
+	}
+	return head
+}

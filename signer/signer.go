@@ -1,0 +1,199 @@
+// Package signer holds what is common to all providers: the Signer interface, the requests that go in, the URLs that
+// come out, the grants that a Verifier reads from a signed request, the errors, and the types that keep secrets
+// out of logs.
+//
+// A backend (s3, gcs, cdn, azure, oss) makes a Signer:
+//
+//	s, err := s3.New(s3.Config{Region: "eu-west-1", Bucket: "photos", Credentials: creds})
+//	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
+//	// p.Method, p.URL and p.Header are what the client must send; p.ExpiresAt is when the URL really dies.
+//
+// # What a Signer promises
+//
+// Whatever is asked for is put under the signature, or is an error: an option is never dropped. No credentials is
+// an error, never an unsigned URL. The URL carries the scheme's parameters and the caller's, nothing else. What is
+// passed in is not changed.
+//
+// # Secrets
+//
+// Keys and session tokens are a Secret, which no formatting verb, logger, encoder or test diff prints. A presigned
+// URL is a secret too, for as long as it lives: a Presigned hides its query when printed or logged, and RedactURL,
+// RedactHeader and RedactError clean what other code prints.
+package signer
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// A Signer presigns requests to one provider with one source of credentials.
+//
+// It is safe for concurrent use. It reads its clock once per call; every timestamp, scope date and expiry comes
+// from that instant. It never drops what it was asked for: the method is granted as narrowly as the scheme can, and
+// a parameter, header or override that the scheme cannot put under the signature is ErrUnsupported, or with
+// Request.BestEffort is sent and named in Presigned.NotEnforced. It does not change or keep r.Query and r.Header.
+//
+// Errors are *Error values (possibly joined) that wrap ErrRequest, ErrLifetime, ErrCredentials, ErrUnsupported or
+// ErrRemote, or the context's error.
+type Signer interface {
+	Presign(ctx context.Context, r Request) (*Presigned, error)
+}
+
+// A RequestPresigner presigns a URL that is ready for the wire: its bytes are kept, and the signature's parameters
+// are added. The headers of req are signed, except those that change on the way: hop-by-hop headers, Authorization,
+// Accept-Encoding, User-Agent, Expect, traceparent, tracestate and baggage. A signature of the same scheme is
+// replaced; one of another scheme, or one in a header, is ErrConflict. req is not changed.
+//
+// All backends have it. The method is req.Method; Expires and the other options mean what they mean in a Request.
+type RequestPresigner interface {
+	PresignRequest(ctx context.Context, req *http.Request, o Options) (*Presigned, error)
+}
+
+// A RequestSigner signs a request in its headers, in place: it sets Authorization and the headers that go with it.
+// On an error req is unchanged. The body is not read. Backends s3, gcs, oss and azure have it.
+type RequestSigner interface {
+	Sign(ctx context.Context, req *http.Request) error
+}
+
+// A PostSigner signs a policy for uploads by an HTML form. Backends s3, gcs and oss have it.
+type PostSigner interface {
+	PresignPost(ctx context.Context, p Policy) (*Form, error)
+}
+
+// A Request is what a URL shall allow.
+type Request struct {
+	// Method is the HTTP method that the URL allows; "" means GET. HEAD is a method of its own.
+	Method string
+
+	// Bucket is the bucket or container; "" means the one in the backend's Config.
+	Bucket string
+
+	// Key is the name of the object as users know it: raw UTF-8, never percent-encoded, at most what the provider
+	// takes. "" is the bucket itself and goes with GET and HEAD only.
+	Key string
+
+	// Query holds further parameters to sign: versionId, partNumber, uploadId and so on. Those of a signature
+	// (X-Amz-Date, sig, ...) are ErrRequest.
+	Query url.Values
+
+	// Header holds headers that the holder of the URL must send, with these values. All are signed.
+	Header http.Header
+
+	// Response overrides headers of the answer.
+	Response ResponseHeaders
+
+	// Expires is the least time the URL must work, counted from now. It is required and positive; fractions of a
+	// second round up.
+	Expires time.Duration
+
+	// Window makes the URL stable: calls within one window return the same bytes, so that caches hit. It is whole
+	// seconds, at least one, and at most half of Expires; the URL lives up to one Window longer for it. 0 means
+	// that each second has its own URL.
+	Window time.Duration
+
+	// Spread shifts the window by a hash of bucket and key, so that the URLs of one page do not all change at once.
+	Spread bool
+
+	// AllowShorter accepts a URL that dies before Expires, with its credentials or at the scheme's maximum, where
+	// otherwise that is an error. Presigned.ExpiresAt and LimitedBy tell.
+	AllowShorter bool
+
+	// BestEffort sends what the scheme cannot enforce instead of refusing it. Presigned.NotEnforced names it.
+	BestEffort bool
+
+	// SourceIP limits who may use the URL, where the scheme can (Azure, IPv4).
+	SourceIP netip.Prefix
+}
+
+// ResponseHeaders are headers that the provider shall set in its answer, instead of those stored with the object.
+// An empty field overrides nothing.
+type ResponseHeaders struct {
+	ContentType        string
+	ContentDisposition string // Attachment makes one
+	CacheControl       string
+	ContentEncoding    string
+	ContentLanguage    string
+	Expires            string // an HTTP date
+}
+
+// Options are the parts of a Request that PresignRequest does not find in the *http.Request.
+type Options struct {
+	Expires, Window          time.Duration
+	AllowShorter, BestEffort bool
+}
+
+// Addressing says where the bucket stands in a URL.
+type Addressing int
+
+const (
+	// AddressingAuto is the provider's usual form: for AWS, Google and Alibaba the bucket in the host name where it
+	// can stand there, for other endpoints in the path.
+	AddressingAuto Addressing = iota
+	// AddressingVirtualHost puts the bucket in front of the endpoint's host name.
+	AddressingVirtualHost
+	// AddressingPath puts the bucket first in the path.
+	AddressingPath
+	// AddressingBucketHost means that the endpoint's host is the bucket (a CNAME, a custom domain).
+	AddressingBucketHost
+)
+
+// String names the form.
+func (a Addressing) String() string {
+	switch a {
+	case AddressingAuto:
+		return "auto"
+	case AddressingVirtualHost:
+		return "virtual host"
+	case AddressingPath:
+		return "path"
+	case AddressingBucketHost:
+		return "bucket host"
+	}
+	return "unknown addressing"
+}
+
+// Limit says what decided when a URL dies.
+type Limit int
+
+const (
+	// LimitRequest means that the URL lives as long as was asked for.
+	LimitRequest Limit = iota + 1
+	// LimitCredentials means that the URL dies with the credentials that signed it.
+	LimitCredentials
+	// LimitScheme means that the URL dies at the longest life that the scheme allows.
+	LimitScheme
+)
+
+// String names the limit.
+func (l Limit) String() string {
+	switch l {
+	case LimitRequest:
+		return "request"
+	case LimitCredentials:
+		return "credentials"
+	case LimitScheme:
+		return "scheme"
+	}
+	return "unknown limit"
+}
+
+// As finds a capability of s, also behind wrappers that have a method Unwrap() Signer:
+//
+//	if rs, ok := signer.As[signer.RequestSigner](s); ok { err = rs.Sign(ctx, req) }
+func As[T any](s Signer) (T, bool) {
+	for s != nil {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		w, ok := s.(interface{ Unwrap() Signer })
+		if !ok {
+			break
+		}
+		s = w.Unwrap()
+	}
+	var none T
+	return none, false
+}

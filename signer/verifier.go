@@ -1,0 +1,144 @@
+package signer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// A Verifier decides whether a request was signed as its scheme demands, and says what the signature grants.
+//
+// It is safe for concurrent use, does not change req and does not read its body. A signature can be used any number
+// of times while it lives: a Verifier does not stop replay (Grant.Fingerprint helps a caller who must).
+//
+// Errors are *Error values (possibly joined) that wrap one of the sentinels for verifying; an error of the key
+// lookup that is not ErrUnknownKey is returned as it is.
+type Verifier interface {
+	Verify(ctx context.Context, req *http.Request) (*Grant, error)
+}
+
+// Inbound is a request's origin as the client saw it. Behind a proxy only its operator knows where to read it.
+type Inbound struct {
+	Scheme   string     // "http" or "https"
+	Host     string     // as the client sent it, with the port if it sent one
+	ClientIP netip.Addr // zero when unknown
+}
+
+// A Grant is what a verified signature allows. Act on its fields, never on the request's URL again: they are decoded
+// once, from the bytes that were verified.
+type Grant struct {
+	Backend, Scheme string // "s3", "AWS4-HMAC-SHA256"
+	KeyID           string
+	Method          string
+	Bucket, Key     string
+	Query           url.Values // the signed parameters, without those of the signature
+
+	SignedAt, NotBefore, ExpiresAt time.Time
+
+	SignedHeaders []string // lower case, sorted
+	Payload       string   // the signed SHA-256 of the body in hex; "" where none is signed
+	Permissions   string   // where the scheme has them (Azure)
+	Prefix        string   // where the signature covers all names with one beginning (Azure directories, Cloud CDN)
+
+	// Fingerprint is a hash of the signature, for logs and replay caches.
+	Fingerprint string
+}
+
+// Body returns a reader of the same bytes as r that fails with ErrMismatch at the end if they are not those that were
+// signed. Where no hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
+func (g *Grant) Body(r io.ReadCloser) io.ReadCloser {
+	if g.Payload == "" || r == nil {
+		return r
+	}
+	return &verifiedBody{r: r, hash: sha256.New(), want: g.Payload, backend: g.Backend}
+}
+
+type verifiedBody struct {
+	r             io.ReadCloser
+	hash          hash.Hash
+	want, backend string
+}
+
+func (b *verifiedBody) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.hash.Write(p[:n])
+	if err == io.EOF {
+		got := hex.EncodeToString(b.hash.Sum(nil))
+		if subtle.ConstantTimeCompare([]byte(got), []byte(b.want)) != 1 {
+			return n, &Error{Backend: b.backend, Op: "verify", Field: "body", Code: "XAmzContentSHA256Mismatch",
+				Err: fmt.Errorf("%w: the body is not the one whose SHA-256 was signed", ErrMismatch)}
+		}
+	}
+	return n, err
+}
+
+func (b *verifiedBody) Close() error { return b.r.Close() }
+
+// AnyOf returns a Verifier for several schemes: the first of v whose scheme the request shows decides, whatever it
+// says. A request that shows none is ErrUnsigned.
+func AnyOf(v ...Verifier) Verifier { return anyOf(v) }
+
+type anyOf []Verifier
+
+func (vs anyOf) Verify(ctx context.Context, req *http.Request) (*Grant, error) {
+	for _, v := range vs {
+		g, err := v.Verify(ctx, req)
+		if !errors.Is(err, ErrUnsigned) {
+			return g, err
+		}
+	}
+	return nil, &Error{Op: "verify", Err: fmt.Errorf("%w by any of %d schemes", ErrUnsigned, len(vs))}
+}
+
+type grantKey struct{}
+
+// Require lets only verified requests through to next, which finds the grant with GrantFrom and reads a body that
+// fails at its end if it is not the signed one. Refusals are 401 for no signature, 400 for a malformed one, 403 for
+// one that does not hold and 500 when v could not decide; the answer names the class of the refusal and no more.
+func Require(v Verifier, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g, err := v.Verify(r.Context(), r)
+		if err != nil {
+			w.Header().Set("Cache-Control", "no-store")
+			status, text := refusal(err)
+			http.Error(w, text, status)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), grantKey{}, g))
+		r.Body = g.Body(r.Body)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refusal maps an error to a status and a text that tells nothing a stranger should not know.
+func refusal(err error) (int, string) {
+	switch {
+	case errors.Is(err, ErrUnsigned):
+		return http.StatusUnauthorized, ErrUnsigned.Error()
+	case errors.Is(err, ErrConflict):
+		return http.StatusBadRequest, ErrConflict.Error()
+	case errors.Is(err, ErrMalformed):
+		return http.StatusBadRequest, "malformed signature"
+	}
+	for _, class := range [...]error{ErrMismatch, ErrExpired, ErrNotYetValid, ErrUnknownKey, ErrScope, ErrPolicy} {
+		if errors.Is(err, class) {
+			return http.StatusForbidden, "signature: " + class.Error()
+		}
+	}
+	return http.StatusInternalServerError, "signature could not be checked"
+}
+
+// GrantFrom returns the grant of the request that Require let through, or nil.
+func GrantFrom(ctx context.Context) *Grant {
+	g, _ := ctx.Value(grantKey{}).(*Grant)
+	return g
+}

@@ -1,0 +1,343 @@
+package pipeline
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// CheckRequest refuses what no backend signs: see the rules beside each test. It reports all that is wrong.
+func CheckRequest(op Op, r *signer.Request, method string) error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, op.Errorf(signer.ErrRequest, field, format, args...))
+	}
+	reading := method == http.MethodGet || method == http.MethodHead
+	if !upperWord(method) {
+		bad("Method", "%q is no method; write it in capitals, like GET", method)
+	}
+	if r.Key == "" && !reading {
+		bad("Key", "it is empty, which means the bucket itself and goes with GET and HEAD only; name the object")
+	}
+	if problem := keyProblem(r.Key); problem != "" {
+		bad("Key", "%s", problem)
+	}
+	for name, values := range r.Query {
+		switch scheme := SchemeOf(name); {
+		case name == "":
+			bad("Query", "a parameter has no name")
+		case hasControl(name):
+			bad("Query", "the name %q holds a control character", name)
+		case scheme != "":
+			bad("Query", "%q belongs to a signature (%s), which the signer makes; leave it out", name, scheme)
+		}
+		for _, v := range values {
+			if hasControl(v) {
+				bad("Query", "the value of %q holds a control character", name)
+			}
+		}
+	}
+	if r.Header != nil {
+		if err := checkHeader(op, r.Header, true); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if r.Response != (signer.ResponseHeaders{}) {
+		if !reading {
+			bad("Response", "overrides are for answers to GET and HEAD, not %s", method)
+		}
+		for _, o := range Overrides(&r.Response) {
+			if hasControl(o.Value) {
+				bad("Response."+o.Field, "it holds a control character")
+			}
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// An Override is a response header that is to be replaced.
+type Override struct{ Field, Value string }
+
+// Overrides lists the fields of ResponseHeaders in alphabetical order of the headers' names.
+func Overrides(h *signer.ResponseHeaders) [6]Override {
+	return [...]Override{
+		{"CacheControl", h.CacheControl},
+		{"ContentDisposition", h.ContentDisposition},
+		{"ContentEncoding", h.ContentEncoding},
+		{"ContentLanguage", h.ContentLanguage},
+		{"ContentType", h.ContentType},
+		{"Expires", h.Expires},
+	}
+}
+
+// CheckHTTPRequest refuses requests that cannot go on the wire as they stand, for PresignRequest and Sign.
+func CheckHTTPRequest(op Op, req *http.Request) error {
+	if req == nil || req.URL == nil {
+		return op.Errorf(signer.ErrRequest, "URL", "there is none; make the request with http.NewRequest")
+	}
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, op.Errorf(signer.ErrRequest, field, format, args...))
+	}
+	u := req.URL
+	if req.Method != "" && !upperWord(req.Method) {
+		bad("Method", "%q is no method; write it in capitals, like GET", req.Method)
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Opaque != "":
+		bad("URL", "it must be absolute, https://host/path")
+	default:
+		if problem := hostProblem(u.Host); problem != "" {
+			bad("URL", "%s", problem)
+		}
+		if req.Host != "" {
+			if problem := hostProblem(req.Host); problem != "" {
+				bad("Host", "%s", problem)
+			}
+		}
+	}
+	if u.User != nil {
+		bad("URL", "it holds a user name, which is not sent; leave it out")
+	}
+	if u.Fragment != "" || u.RawFragment != "" {
+		bad("URL", "it has a fragment, which is not sent; leave it out")
+	}
+	if path := u.EscapedPath(); path != "" && path[0] != '/' {
+		bad("URL", "its path does not begin with a slash")
+	}
+	if strings.IndexByte(u.Path, 0) >= 0 || !utf8.ValidString(u.Path) {
+		bad("URL", "its path holds a NUL or invalid UTF-8")
+	}
+	for name, value := range wire.Pairs(u.RawQuery) {
+		n, err1 := wire.UnescapeQuery(name)
+		v, err2 := wire.UnescapeQuery(value)
+		switch {
+		case err1 != nil || err2 != nil:
+			bad("URL", "its query has a broken escape: %w", wire.ErrEscape)
+		case hasControl(n) || hasControl(v):
+			bad("URL", "its query holds a control character")
+		}
+	}
+	if err := checkHeader(op, req.Header, false); err != nil {
+		errs = append(errs, err)
+	}
+	if errs == nil {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// checkHeader refuses names and values that cannot be sent as they stand. chosen headers are those of a
+// signer.Request, which are signed to the last; the headers of an *http.Request may hold others.
+func checkHeader(op Op, h http.Header, chosen bool) error {
+	var errs []error
+	for name, values := range h {
+		switch {
+		case !token(name):
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%q is no header name", name))
+		case chosen && fold(name) == "host":
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "Host is the endpoint's; configure it there"))
+		case chosen && (Unsignable(name) && !foldIn(name, "accept-encoding", "user-agent", "expect") || signatureHeader(name)):
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%s cannot be signed: it changes on the way or belongs to a signature; leave it out", name))
+		}
+		for _, v := range values {
+			if hasControl(v) {
+				errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "the value of %s holds a control character", name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// signatureHeader reports whether a header belongs to a signature in headers, of any scheme.
+func signatureHeader(name string) bool {
+	return foldIn(name, "x-amz-date", "x-amz-security-token", "x-amz-region-set", "x-goog-date", "x-oss-date",
+		"x-oss-security-token", "x-ms-date")
+}
+
+// Unsignable reports whether a header is left out of signatures that cover a whole request: hop-by-hop headers, and
+// those that clients, proxies and tracers change.
+func Unsignable(name string) bool {
+	return foldIn(name, "authorization", "accept-encoding", "user-agent", "expect", "traceparent", "tracestate", "baggage",
+		"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+		"transfer-encoding", "upgrade", "x-amzn-trace-id")
+}
+
+// SchemeOf names the scheme to whose signature a query parameter belongs, in any spelling of its name; "" for none.
+func SchemeOf(name string) string {
+	switch fold(name) {
+	case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-region-set", "x-amz-security-token",
+		"x-amz-s3session-token", "x-amz-signature", "x-amz-signedheaders":
+		return "AWS4"
+	case "x-goog-algorithm", "x-goog-credential", "x-goog-date", "x-goog-expires", "x-goog-signature", "x-goog-signedheaders":
+		return "GOOG4"
+	case "x-oss-additional-headers", "x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-security-token", "x-oss-signature",
+		"x-oss-signature-version":
+		return "OSS4"
+	case "sig", "sv", "st", "se", "sp", "sr", "si", "sip", "spr", "ss", "srt", "ses", "sdd", "skoid", "sktid", "skt", "ske", "sks", "skv",
+		"saoid", "suoid", "scid", "skdutid", "sduoid", "srh", "srq", "rscc", "rscd", "rsce", "rscl", "rsct":
+		return "Azure SAS"
+	case "expires", "keyname", "signature", "urlprefix":
+		return "Cloud CDN or version 2"
+	case "awsaccesskeyid", "googleaccessid", "ossaccesskeyid":
+		return "version 1 or 2"
+	}
+	return ""
+}
+
+// ForeignSignature finds a signature that is not of the scheme own (as SchemeOf names it) in a raw query: the names of
+// the scheme and of the parameter, or "".
+func ForeignSignature(rawQuery, own string) (scheme, param string) {
+	for name := range wire.Pairs(rawQuery) {
+		name, err := wire.UnescapeQuery(name)
+		if err != nil {
+			continue
+		}
+		if scheme := SchemeOf(name); scheme != own && foldIn(name, "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature") {
+			return scheme, name
+		}
+	}
+	return "", ""
+}
+
+// CheckBucket refuses names that would become another host or another path.
+func CheckBucket(op Op, field, bucket string) error {
+	if bucket == "" {
+		return op.Errorf(signer.ErrRequest, field, "no bucket; name it in the Request or the Config")
+	}
+	if bucket == "." || bucket == ".." || strings.ContainsAny(bucket, "/\\?#@:% ") || hasControl(bucket) {
+		return op.Errorf(signer.ErrRequest, field, `%q is no bucket name: it may hold none of / \ ? # @ : %% and no blank`, bucket)
+	}
+	return nil
+}
+
+// CheckEndpoint refuses endpoints that are more than scheme, host, port and base path.
+func CheckEndpoint(op Op, u *url.URL) error {
+	if u == nil {
+		return nil
+	}
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, op.Errorf(signer.ErrRequest, "Endpoint", format, args...))
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Opaque != "" {
+		bad("it must be https://host, with a port and a path if need be")
+	} else if problem := hostProblem(u.Host); problem != "" {
+		bad("%s", problem)
+	}
+	if u.User != nil {
+		bad("it holds a user name; credentials go in the Config")
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		bad("it has a query; parameters go in Request.Query")
+	}
+	if u.Fragment != "" || u.RawFragment != "" {
+		bad("it has a fragment")
+	}
+	if problem := keyProblem(strings.Trim(u.Path, "/")); problem != "" {
+		bad("its path: %s", problem)
+	}
+	return errors.Join(errs...)
+}
+
+// keyProblem says what is wrong with the name of an object, "" for nothing.
+func keyProblem(key string) string {
+	if !utf8.ValidString(key) {
+		return "it is not valid UTF-8"
+	}
+	start := 0
+	for i := range len(key) {
+		switch key[i] {
+		case 0:
+			return "it holds a NUL"
+		case '/':
+			if dots(key[start:i]) {
+				return dotProblem
+			}
+			start = i + 1
+		}
+	}
+	if dots(key[start:]) {
+		return dotProblem
+	}
+	return ""
+}
+
+const dotProblem = `it has a segment "." or "..", which clients and proxies resolve before they send the URL, so that the signature fails; rename the object, or sign a finished URL with PresignRequest`
+
+func dots(segment string) bool { return segment == "." || segment == ".." }
+
+// hostProblem says what is wrong with a host with or without a port.
+func hostProblem(host string) string {
+	for i := range len(host) {
+		switch c := host[i]; {
+		case c <= ' ' || c == 0x7f || strings.IndexByte(`/\?#@<>"^{}|`+"`", c) >= 0:
+			return "its host holds a character that no host name has"
+		case c >= utf8.RuneSelf:
+			return "its host is not ASCII; write international names in punycode (xn--...)"
+		}
+	}
+	return ""
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+func upperWord(s string) bool {
+	for i := range len(s) {
+		if s[i] < 'A' || s[i] > 'Z' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// token reports whether s is a header name (RFC 9110, 5.6.2).
+func token(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// fold returns s in lower case if it is as short as the names we know, and "" otherwise.
+func fold(s string) string {
+	const longest = len("x-oss-additional-headers")
+	if len(s) > longest {
+		return ""
+	}
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return strings.ToLower(s)
+		}
+	}
+	return s
+}
+
+func foldIn(name string, names ...string) bool {
+	for _, n := range names {
+		if strings.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
+}

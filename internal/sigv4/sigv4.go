@@ -1,0 +1,152 @@
+// Package sigv4 has what AWS4, GOOG4 and OSS4 share letter by letter: the timestamp, the credential scope, the chain of
+// HMACs that derives a day's signing key, and a cache of those keys. What differs between them (canonical headers,
+// empty query values, paths, ports) is written out in each backend.
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// A Stamp is an instant in the form 20060102T150405Z, in UTC.
+type Stamp [16]byte
+
+// A Date is the day of a Stamp, 20060102.
+type Date [8]byte
+
+// StampOf formats seconds since 1970; years 1970 to 9999.
+func StampOf(unix int64) (s Stamp) {
+	t := time.Unix(unix, 0).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	copy2(s[0:], year/100)
+	copy2(s[2:], year%100)
+	copy2(s[4:], int(month))
+	copy2(s[6:], day)
+	s[8] = 'T'
+	copy2(s[9:], hour)
+	copy2(s[11:], minute)
+	copy2(s[13:], second)
+	s[15] = 'Z'
+	return s
+}
+
+func copy2(b []byte, n int) { b[0], b[1] = '0'+byte(n/10), '0'+byte(n%10) }
+
+// Date returns the day.
+func (s Stamp) Date() Date { return Date(s[:8]) }
+
+// ParseStamp is the strict inverse of StampOf.
+func ParseStamp(s string) (time.Time, error) {
+	t, err := time.Parse("20060102T150405Z", s)
+	if err != nil || len(s) != len(Stamp{}) {
+		return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
+	}
+	return t, nil
+}
+
+// A Scope says what a signing key is for. With the terminator of its family it is the credential scope.
+type Scope struct {
+	Date            Date
+	Region, Service string
+}
+
+// Append appends date/region/service/terminator with sep between the parts, which must need no encoding.
+func (s *Scope) Append(dst []byte, sep, terminator string) []byte {
+	dst = append(dst, s.Date[:]...)
+	dst = append(dst, sep...)
+	dst = append(dst, s.Region...)
+	dst = append(dst, sep...)
+	dst = append(dst, s.Service...)
+	dst = append(dst, sep...)
+	return append(dst, terminator...)
+}
+
+// AppendStringToSign appends algorithm, stamp, scope and the hash of the canonical request, one a line.
+func AppendStringToSign(dst []byte, algorithm string, stamp Stamp, scope *Scope, terminator string, canonicalRequest []byte) []byte {
+	dst = append(dst, algorithm...)
+	dst = append(dst, '\n')
+	dst = append(dst, stamp[:]...)
+	dst = append(dst, '\n')
+	dst = scope.Append(dst, "/", terminator)
+	dst = append(dst, '\n')
+	sum := sha256.Sum256(canonicalRequest)
+	return hex.AppendEncode(dst, sum[:])
+}
+
+// A Family is one of the three schemes: what stands before the secret and what ends the chain.
+type Family struct{ Prefix, Terminator string }
+
+// DeriveKey runs the chain: HMAC of the date under the prefixed secret, then of region, service and terminator, each
+// under the result before.
+func (f Family) DeriveKey(secret []byte, scope Scope) []byte {
+	key := append([]byte(f.Prefix), secret...)
+	for _, part := range [...]string{string(scope.Date[:]), scope.Region, scope.Service, f.Terminator} {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(part))
+		key = mac.Sum(nil)
+	}
+	return key
+}
+
+// A Key is a signing key of one day and scope. It is safe for concurrent use.
+type Key struct {
+	scope  Scope
+	secret signer.Secret
+	macs   sync.Pool // of *mac: keyed states, so that a signature costs two blocks less and no allocation
+	token  atomic.Pointer[escapedToken]
+}
+
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
+}
+
+type escapedToken struct {
+	token   signer.Secret
+	escaped []byte
+}
+
+// NewKey derives a Key.
+func (f Family) NewKey(secret signer.Secret, scope Scope) *Key {
+	key := f.DeriveKey(secret.Reveal(), scope)
+	return &Key{scope: scope, secret: secret, macs: sync.Pool{New: func() any {
+		return &mac{Hash: hmac.New(sha256.New, key)}
+	}}}
+}
+
+// AppendSignature appends the signature of stringToSign, 64 hexadecimal digits in lower case.
+func (k *Key) AppendSignature(dst, stringToSign []byte) []byte {
+	m := k.macs.Get().(*mac)
+	m.Reset()
+	m.Write(stringToSign)
+	dst = hex.AppendEncode(dst, m.Sum(m.sum[:0]))
+	k.macs.Put(m)
+	return dst
+}
+
+// Verify reports, in constant time, whether signature is that of stringToSign.
+func (k *Key) Verify(stringToSign []byte, signature string) bool {
+	var want [2 * sha256.Size]byte
+	return hmac.Equal(k.AppendSignature(want[:0], stringToSign), []byte(signature))
+}
+
+// AppendToken appends the percent-encoded session token that goes with the key. Tokens are long, so the last one is
+// remembered in its encoded form.
+func (k *Key) AppendToken(dst []byte, token signer.Secret) []byte {
+	t := k.token.Load()
+	if t == nil || !t.token.Equal(token) {
+		t = &escapedToken{token, wire.AppendEscape(nil, string(token.Reveal()))}
+		k.token.Store(t)
+	}
+	return append(dst, t.escaped...)
+}

@@ -1,0 +1,163 @@
+// Package wire has the percent-encoding and the canonical query that the schemes of the AWS4 family share: unreserved
+// bytes (RFC 3986) stay, everything else becomes %XX in upper case, a space is %20 and never a plus.
+package wire
+
+import (
+	"errors"
+	"strings"
+)
+
+// ErrEscape is the error for a percent sign that no two hexadecimal digits follow.
+var ErrEscape = errors.New("percent sign without two hexadecimal digits")
+
+const upperhex = "0123456789ABCDEF"
+
+// class has a bit for each set of bytes that an encoding keeps as they are.
+type class uint8
+
+const (
+	unreserved class = 1 << iota
+	slash
+)
+
+var classes = func() (c [256]class) {
+	for b := range c {
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', strings.IndexByte("-._~", byte(b)) >= 0:
+			c[b] = unreserved
+		case b == '/':
+			c[b] = slash
+		}
+	}
+	return
+}()
+
+// AppendEscape appends s with everything but unreserved bytes encoded.
+func AppendEscape(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved) }
+
+// AppendEscapePath is AppendEscape, but keeps slashes.
+func AppendEscapePath(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved|slash) }
+
+func appendEscape(dst []byte, s string, keep class) []byte {
+	done := 0
+	for i := range len(s) {
+		if classes[s[i]]&keep == 0 {
+			dst = append(dst, s[done:i]...)
+			dst = append(dst, '%', upperhex[s[i]>>4], upperhex[s[i]&15])
+			done = i + 1
+		}
+	}
+	return append(dst, s[done:]...)
+}
+
+// AppendCanonicalPath appends an encoded path as the one encoding of the bytes that it stands for: "%2b" and "+"
+// become "%2B", "%7E" becomes "~", "%2F" becomes "/".
+func AppendCanonicalPath(dst []byte, path string) ([]byte, error) {
+	return appendCanonical(dst, path, unreserved|slash, '+')
+}
+
+// appendCanonical decodes s, where a plus stands for the byte plus, and appends it encoded.
+func appendCanonical(dst []byte, s string, keep class, plus byte) ([]byte, error) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch c {
+		case '%':
+			b, ok := unhex(s[i:])
+			if !ok {
+				return dst, ErrEscape
+			}
+			c = b
+			i += 2
+		case '+':
+			c = plus
+		}
+		if classes[c]&keep != 0 {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', upperhex[c>>4], upperhex[c&15])
+		}
+	}
+	return dst, nil
+}
+
+// UnescapePath decodes an encoded path; a plus is a plus.
+func UnescapePath(s string) (string, error) { return unescape(s, '+') }
+
+// UnescapeQuery decodes a name or value of a query; a plus is a space.
+func UnescapeQuery(s string) (string, error) { return unescape(s, ' ') }
+
+func unescape(s string, plus byte) (string, error) {
+	if strings.IndexByte(s, '%') < 0 && (plus == '+' || strings.IndexByte(s, '+') < 0) {
+		return s, nil
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch c {
+		case '%':
+			u, ok := unhex(s[i:])
+			if !ok {
+				return "", ErrEscape
+			}
+			c = u
+			i += 2
+		case '+':
+			c = plus
+		}
+		b = append(b, c)
+	}
+	return string(b), nil
+}
+
+// unhex decodes the escape at the beginning of s.
+func unhex(s string) (byte, bool) {
+	if len(s) < 3 {
+		return 0, false
+	}
+	hi, lo := hexDigit(s[1]), hexDigit(s[2])
+	return hi<<4 | lo, hi|lo < 16
+}
+
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+// AppendFolded appends a header value as canonical requests have it: without blanks around it, and with every run of
+// blanks inside it as one space.
+func AppendFolded(dst []byte, value string) []byte {
+	blank := false
+	start := len(dst)
+	for i := range len(value) {
+		c := value[i]
+		if c == ' ' || c == '\t' {
+			blank = true
+			continue
+		}
+		if blank && len(dst) > start {
+			dst = append(dst, ' ')
+		}
+		blank = false
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// AppendLower appends s with its ASCII letters in lower case.
+func AppendLower(dst []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

@@ -1,0 +1,251 @@
+package s3
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// Authorization is what an Authorization header, or the query of a presigned URL, says about its signature.
+type Authorization struct {
+	AccessKeyID     string
+	Date            string // of the credential scope, 20060102
+	Region, Service string
+	SignedHeaders   []string // lower case, sorted
+	Signature       string   // 64 hexadecimal digits in lower case
+}
+
+// ParseAuthorization parses the value of an Authorization header:
+//
+//	AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request,SignedHeaders=a;b,Signature=HEX
+//
+// The three pairs may come in any order, with or without a space after the comma; nothing else may. The error joins an
+// *signer.Error wrapping ErrMalformed for each fault, with the key at fault as its Field.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
+func ParseAuthorization(header string) (Authorization, error) {
+	f := faults{op: pipeline.Op{Backend: "s3", Name: "parse"}, code: "AuthorizationHeaderMalformed"}
+	a := f.authorization(header)
+	return a, f.err()
+}
+
+// faults collects everything that is wrong with a signature.
+type faults struct {
+	op   pipeline.Op
+	code string
+	errs []error
+}
+
+func (f *faults) add(sentinel error, field, format string, args ...any) {
+	f.errs = append(f.errs, f.op.Refusal(sentinel, field, f.code, format, args...))
+}
+
+func (f *faults) malformed(field, format string, args ...any) {
+	f.add(signer.ErrMalformed, field, format, args...)
+}
+
+func (f *faults) err() error { return errors.Join(f.errs...) }
+
+// authorization reads the header form.
+func (f *faults) authorization(header string) (a Authorization) {
+	const field = "Authorization"
+	word, rest, _ := strings.Cut(header, " ")
+	switch {
+	case word == "AWS4-ECDSA-P256-SHA256":
+		f.add(signer.ErrUnsupported, field, "signatures for several regions (SigV4a) are not supported")
+		return a
+	case word != algorithm:
+		f.malformed(field, "it does not begin with %s and a space", algorithm)
+		return a
+	}
+	seen := make(map[string]bool, 3)
+	for pair := range strings.SplitSeq(rest, ",") {
+		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
+		switch {
+		case !ok:
+			f.malformed(field, "%q is no pair; write key=value", shorten(name))
+			continue
+		case seen[name]:
+			f.malformed(name, "it is there twice")
+			continue
+		}
+		seen[name] = true
+		switch name {
+		case "Credential":
+			f.credential(&a, name, value)
+		case "SignedHeaders":
+			f.signedHeaders(&a, name, value)
+		case "Signature":
+			f.signature(&a, name, value)
+		default:
+			f.malformed(shorten(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
+		}
+	}
+	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
+		if !seen[name] {
+			f.malformed(name, "it is missing")
+		}
+	}
+	return a
+}
+
+// presignedQuery is what a presigned URL says about its signature.
+type presignedQuery struct {
+	Authorization
+	stamp   string
+	date    time.Time
+	expires time.Duration
+	token   string
+	others  url.Values // the parameters that are not the signature's, decoded
+}
+
+// query reads the query form.
+func (f *faults) query(rawQuery string) (q presignedQuery) {
+	const payloadParam = "X-Amz-Content-Sha256" // the JavaScript SDK sends it here; it says nothing new
+	seen := make(map[string]bool, 8)
+	q.others = make(url.Values)
+	for rawName, rawValue := range wire.Pairs(rawQuery) {
+		name, err1 := wire.UnescapeQuery(rawName)
+		value, err2 := wire.UnescapeQuery(rawValue)
+		if err1 != nil || err2 != nil {
+			f.malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
+			continue
+		}
+		if !isAuthParam(name) && name != payloadParam {
+			q.others[name] = append(q.others[name], value)
+			continue
+		}
+		if lower := strings.ToLower(name); seen[lower] {
+			f.malformed(name, "it is there twice")
+			continue
+		} else {
+			seen[lower] = true
+		}
+		switch name {
+		case "X-Amz-Algorithm":
+			switch value {
+			case algorithm:
+			case "AWS4-ECDSA-P256-SHA256":
+				f.add(signer.ErrUnsupported, name, "signatures for several regions (SigV4a) are not supported")
+			default:
+				f.malformed(name, "it is not %s", algorithm)
+			}
+		case "X-Amz-Credential":
+			f.credential(&q.Authorization, name, value)
+		case "X-Amz-Date":
+			q.stamp = value
+			var err error
+			if q.date, err = sigv4.ParseStamp(value); err != nil {
+				f.malformed(name, "%w", err)
+			}
+		case "X-Amz-Expires":
+			seconds, err := strconv.Atoi(value)
+			if err != nil || strconv.Itoa(seconds) != value {
+				f.malformed(name, "it is no number of seconds")
+			} else if seconds < 1 || seconds > maxExpires {
+				f.malformed(name, "%d is not within 1 and %d seconds", seconds, maxExpires)
+			}
+			q.expires = time.Duration(seconds) * time.Second
+		case "X-Amz-Security-Token":
+			q.token = value
+		case "X-Amz-SignedHeaders":
+			f.signedHeaders(&q.Authorization, name, value)
+		case "X-Amz-Signature":
+			f.signature(&q.Authorization, name, value)
+		case payloadParam:
+			if value != unsignedPayload {
+				f.malformed(name, "in a URL it can only be %s", unsignedPayload)
+			}
+		default:
+			f.malformed(name, "no parameter of a presigned URL is spelt like this")
+		}
+	}
+	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
+		if !seen[strings.ToLower(name)] {
+			f.malformed(name, "it is missing; query-string authentication needs it")
+		}
+	}
+	if q.Date != "" && !q.date.IsZero() && q.Date != q.stamp[:8] {
+		f.add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
+	}
+	return q
+}
+
+// credential reads ID/DATE/REGION/SERVICE/aws4_request. The parts are counted from the end.
+func (f *faults) credential(a *Authorization, field, value string) {
+	parts := strings.Split(value, "/")
+	if len(parts) != 5 || slices.Contains(parts, "") {
+		f.malformed(field, "it must be ID/DATE/REGION/SERVICE/%s", terminator)
+		return
+	}
+	a.AccessKeyID, a.Date, a.Region, a.Service = parts[0], parts[1], parts[2], parts[3]
+	if _, err := time.Parse("20060102", a.Date); err != nil {
+		f.malformed(field, "its date %q is not of the form 20060102", shorten(a.Date))
+		a.Date = ""
+	}
+	if parts[4] != terminator {
+		f.add(signer.ErrScope, field, "it ends in %q; it must end in %s", shorten(parts[4]), terminator)
+	}
+}
+
+func (f *faults) signedHeaders(a *Authorization, field, value string) {
+	a.SignedHeaders = strings.Split(value, ";")
+	for i, name := range a.SignedHeaders {
+		switch {
+		case name == "":
+			f.malformed(field, "it has an empty name")
+			return
+		case !lowerToken(name):
+			f.malformed(field, "%q is no header name in lower case", shorten(name))
+			return
+		case i > 0 && a.SignedHeaders[i-1] >= name:
+			f.malformed(field, "it is not sorted, or has %q twice", shorten(name))
+			return
+		}
+	}
+	if !slices.Contains(a.SignedHeaders, "host") {
+		f.malformed(field, "host is not among them; a signature that does not cover it would hold on every server")
+	}
+}
+
+func (f *faults) signature(a *Authorization, field, value string) {
+	if a.Signature = value; len(value) != 64 || !lowerHex(value) {
+		f.malformed(field, "it is not 64 hexadecimal digits in lower case")
+	}
+}
+
+func lowerHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || 'A' <= c && c <= 'Z' || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// shorten keeps a stranger's text from filling a log.
+func shorten(s string) string {
+	const most = 40
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}

@@ -1,0 +1,53 @@
+package s3
+
+import (
+	"context"
+	"crypto/fips140"
+	"strings"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// Credentials are an access key. They are their own CredentialSource.
+type Credentials struct {
+	AccessKeyID  string
+	SecretKey    signer.Secret
+	SessionToken signer.Secret // zero for keys that do not expire
+	Expires      time.Time     // when the service stops to accept the key; zero for never
+}
+
+// A CredentialSource gives the credentials for one signature. It must be safe for concurrent use.
+//
+// until is the instant to which the signature shall work: a source that can refresh should return a key that lives that
+// long. A key that dies earlier is not wrong; the signer then shortens the URL if it may, or reports ErrCredentials. As
+// long as the key is the same, return the same Secret values: the signer's key cache knows them by identity.
+type CredentialSource interface {
+	Credentials(ctx context.Context, until time.Time) (Credentials, error)
+}
+
+// Credentials returns c.
+func (c Credentials) Credentials(ctx context.Context, until time.Time) (Credentials, error) {
+	return c, nil
+}
+
+// minFIPSSecret is the shortest secret that HMAC takes in FIPS 140 mode: 112 bits, less the four bytes "AWS4" in front.
+const minFIPSSecret = 14 - len("AWS4")
+
+// check refuses credentials that cannot make a signature.
+func (c *Credentials) check(op pipeline.Op) error {
+	switch {
+	case c.AccessKeyID == "" || c.SecretKey.IsZero():
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id or the secret key is empty; nothing is ever sent unsigned")
+	case strings.ContainsAny(c.AccessKeyID, "/,= ") || strings.ContainsFunc(c.AccessKeyID, notPrintable):
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id holds a character that the signature's grammar uses; check that it was copied whole and alone")
+	case c.SecretKey.Len() < minFIPSSecret && fips140.Enabled():
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key has less than %d bytes, too few for HMAC in FIPS 140 mode", minFIPSSecret)
+	case !c.SessionToken.IsZero() && strings.ContainsFunc(string(c.SessionToken.Reveal()), notPrintable):
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the session token holds a control or non-ASCII character; check that it was copied whole")
+	}
+	return nil
+}
+
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }

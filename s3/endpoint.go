@@ -1,0 +1,274 @@
+package s3
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// An endpoint is where a service answers, and how a bucket stands in its URLs.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+type endpoint struct {
+	scheme     string // "https"
+	host       string // lower case, without the scheme's default port
+	base       string // encoded path in front of every key, "" or "/base"
+	addressing signer.Addressing
+	region     string // for the credential scope
+	service    string // for the credential scope
+	custom     bool   // not AWS's own: buckets stand in the path unless told otherwise
+	accelerate bool
+}
+
+// newEndpoint reads the part of a Config that says where the service is.
+func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
+	e := endpoint{scheme: "https", addressing: c.Addressing, region: c.Region, service: c.Service, accelerate: c.Accelerate}
+	if e.service == "" {
+		e.service = "s3"
+	}
+	if err := checkRegion(op, c.Region, c.Endpoint != nil); err != nil {
+		return e, err
+	}
+	if !bucketName(e.service) {
+		return e, op.Errorf(signer.ErrRequest, "Service", "%q is no service; leave it empty for s3", e.service)
+	}
+	if e.addressing < signer.AddressingAuto || e.addressing > signer.AddressingBucketHost {
+		return e, op.Errorf(signer.ErrRequest, "Addressing", "%d is no addressing", e.addressing)
+	}
+	if c.Endpoint != nil {
+		if err := pipeline.CheckEndpoint(op, c.Endpoint); err != nil {
+			return e, err
+		}
+		if c.DualStack || c.FIPS || c.Accelerate {
+			return e, op.Errorf(signer.ErrRequest, "Endpoint", "DualStack, FIPS and Accelerate choose among AWS's own endpoints; drop them or Endpoint")
+		}
+		e.custom = true
+		e.scheme, e.host, e.base = locate(c.Endpoint)
+		return e, nil
+	}
+	if e.addressing == signer.AddressingBucketHost {
+		return e, op.Errorf(signer.ErrRequest, "Addressing", "with the bucket as the host, Endpoint must name that host")
+	}
+	if c.Accelerate && (c.FIPS || e.addressing == signer.AddressingPath) {
+		return e, op.Errorf(signer.ErrRequest, "Accelerate", "transfer acceleration has neither FIPS endpoints nor path addressing")
+	}
+	if c.Region == "aws-global" { // the endpoint of old: no region in its name, us-east-1 in the scope
+		e.region = "us-east-1"
+	}
+	switch {
+	case c.Accelerate && c.DualStack:
+		e.host = "s3-accelerate.dualstack.amazonaws.com"
+	case c.Accelerate:
+		e.host = "s3-accelerate.amazonaws.com"
+	case c.Region == "aws-global" && !c.FIPS && !c.DualStack:
+		e.host = "s3.amazonaws.com"
+	default:
+		e.host = awsHost("s3", e.region, c.FIPS, c.DualStack)
+	}
+	return e, nil
+}
+
+// awsHost is the host of a regional service: s3[-fips][.dualstack].REGION.amazonaws.com.
+func awsHost(service, region string, fips, dualStack bool) string {
+	if fips {
+		service += "-fips"
+	}
+	if dualStack {
+		service += ".dualstack"
+	}
+	return service + "." + region + "." + partitionSuffix(region)
+}
+
+// partitionSuffix is the domain of the partition that a region belongs to.
+func partitionSuffix(region string) string {
+	for _, p := range [...]struct{ prefix, suffix string }{
+		{"cn-", "amazonaws.com.cn"},
+		{"eusc-", "amazonaws.eu"},
+		{"us-iso-", "c2s.ic.gov"},
+		{"us-isob-", "sc2s.sgov.gov"},
+	} {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.suffix
+		}
+	}
+	return "amazonaws.com"
+}
+
+// checkRegion refuses what could not stand in a host name and in a scope. "auto" (Cloudflare R2) can.
+func checkRegion(op pipeline.Op, region string, custom bool) error {
+	if region == "" {
+		return op.Errorf(signer.ErrRequest, "Region", `it is empty and part of every signature; set it, to "us-east-1" for MinIO, "auto" for Cloudflare R2`)
+	}
+	if !label(region) && !(custom && bucketName(region)) {
+		return op.Errorf(signer.ErrRequest, "Region", `%q is no region; write it like "eu-west-1"`, region)
+	}
+	return nil
+}
+
+// locate splits an endpoint into scheme, host and base path, each as it goes on the wire.
+func locate(u *url.URL) (scheme, host, base string) {
+	base = string(wire.AppendEscapePath(nil, strings.TrimRight(u.Path, "/")))
+	return u.Scheme, canonicalHost(u.Scheme, strings.ToLower(u.Host)), base
+}
+
+// canonicalHost drops the port that the scheme implies, as clients do before they send Host.
+func canonicalHost(scheme, host string) string {
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// A target is an endpoint for one bucket.
+type target struct {
+	endpoint
+	bucket  string
+	virtual bool // the bucket is the first label of the host
+	inPath  bool // the bucket is the first segment of the path
+}
+
+// target finds where a bucket stands: a name, an access point's alias or ARN.
+func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
+	t := target{endpoint: *e, bucket: bucket}
+	if e.addressing == signer.AddressingBucketHost {
+		if bucket != "" {
+			return t, pipeline.CheckBucket(op, "Bucket", bucket)
+		}
+		return t, nil
+	}
+	if strings.HasPrefix(bucket, "arn:") {
+		return t, t.accessPoint(op)
+	}
+	if err := pipeline.CheckBucket(op, "Bucket", bucket); err != nil {
+		return t, err
+	}
+	if strings.HasSuffix(bucket, "--x-s3") {
+		return t, op.Errorf(signer.ErrUnsupported, "Bucket", "%s is a directory bucket (S3 Express), which takes only session keys from CreateSession", bucket)
+	}
+	if len(bucket) > 255 || !bucketName(bucket) {
+		return t, op.Errorf(signer.ErrRequest, "Bucket", "%q is no bucket name; letters, digits, '.', '-' and '_' make one", bucket)
+	}
+	host := hostLabels(bucket)
+	dotted := strings.Contains(bucket, ".")
+	switch {
+	case e.accelerate:
+		if !host || dotted {
+			return t, op.Errorf(signer.ErrRequest, "Bucket", "%q cannot be accelerated: the name must be one lower-case host label without dots", bucket)
+		}
+		t.virtual = true
+	case e.addressing == signer.AddressingVirtualHost:
+		if !host {
+			return t, op.Errorf(signer.ErrRequest, "Bucket", "%q cannot be part of a host name; use AddressingPath", bucket)
+		}
+		t.virtual = true
+	case e.addressing == signer.AddressingAuto:
+		t.virtual = !e.custom && host && !dotted // a wildcard certificate covers one label
+	}
+	t.inPath = !t.virtual
+	return t, nil
+}
+
+// accessPoint reads arn:PARTITION:SERVICE:REGION:ACCOUNT:accesspoint/NAME (or with a colon before NAME).
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html
+func (t *target) accessPoint(op pipeline.Op) error {
+	bad := func(sentinel error, format string, args ...any) error {
+		return op.Errorf(sentinel, "Bucket", format, args...)
+	}
+	arn := strings.SplitN(t.bucket, ":", 6)
+	if len(arn) != 6 {
+		return bad(signer.ErrRequest, "%q is no ARN; it has the form arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME", t.bucket)
+	}
+	service, region, account, resource := arn[2], arn[3], arn[4], arn[5]
+	kind, name, _ := strings.Cut(strings.Replace(resource, ":", "/", 1), "/")
+	switch {
+	case service == "s3-outposts" || region == "" && strings.HasSuffix(name, ".mrap"):
+		return bad(signer.ErrUnsupported, "%q takes signatures for several regions (SigV4a)", t.bucket)
+	case service != "s3" && service != "s3-object-lambda" || kind != "accesspoint":
+		return bad(signer.ErrRequest, "%q is not the ARN of an access point", t.bucket)
+	case region != t.region:
+		return bad(signer.ErrRequest, "the access point is in %q, the signer in %q; make a signer for the access point's region", region, t.region)
+	case !label(account) || !label(name) || len(name)+len(account) > 62:
+		return bad(signer.ErrRequest, "%q has no account or no name that can be part of a host name", t.bucket)
+	case t.custom || t.accelerate || t.addressing == signer.AddressingPath:
+		return bad(signer.ErrRequest, "an access point's ARN has a host name of its own, which goes with neither Endpoint nor Accelerate nor AddressingPath")
+	}
+	// Of the hosts that could follow, take the one with the flags of the endpoint.
+	fips, dualStack := strings.HasPrefix(t.host, "s3-fips."), strings.Contains(t.host, ".dualstack.")
+	prefix := "s3-accesspoint"
+	if service == "s3-object-lambda" {
+		prefix, t.service = service, service
+	}
+	t.host = name + "-" + account + "." + awsHost(prefix, region, fips, dualStack)
+	return nil
+}
+
+// appendURL appends the URL of an object, or of the bucket if key is "", and says where its host and path begin.
+func (t *target) appendURL(dst []byte, key string) (url []byte, host, path int) {
+	dst = append(dst, t.scheme...)
+	dst = append(dst, "://"...)
+	host = len(dst)
+	if t.virtual {
+		dst = append(dst, t.bucket...)
+		dst = append(dst, '.')
+	}
+	dst = append(dst, t.endpoint.host...)
+	path = len(dst)
+	dst = append(dst, t.base...)
+	if t.inPath {
+		dst = append(dst, '/')
+		dst = append(dst, t.bucket...)
+	}
+	if key != "" || len(dst) == path {
+		dst = append(dst, '/')
+		dst = wire.AppendEscapePath(dst, key)
+	}
+	return dst, host, path
+}
+
+// bucketName reports whether s is made of the bytes that bucket names have had since the beginning of S3.
+func bucketName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// hostLabels reports whether a bucket can stand in a host name: 3 to 63 lower-case letters, digits, hyphens and dots, every
+// label beginning and ending in a letter or digit, and not an IP address.
+func hostLabels(s string) bool {
+	if len(s) < 3 || len(s) > 63 {
+		return false
+	}
+	letter := false
+	start := 0
+	for i := 0; i <= len(s); i++ {
+		if i == len(s) || s[i] == '.' {
+			if !label(s[start:i]) {
+				return false
+			}
+			start = i + 1
+		} else if s[i] > '9' {
+			letter = true
+		}
+	}
+	return letter || net.ParseIP(s) == nil
+}
+
+// label reports whether s is a host label: lower-case letters, digits and inner hyphens.
+func label(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' && 0 < i && i < len(s)-1) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
+}

@@ -1,0 +1,512 @@
+// Package s3 signs and verifies requests to Amazon S3 and to everything that speaks its protocol (MinIO, Cloudflare R2,
+// Ceph, ...) with AWS Signature Version 4.
+//
+//	s, err := s3.New(s3.Config{
+//		Region: "eu-west-1",
+//		Bucket: "photos",
+//		Credentials: s3.Credentials{
+//			AccessKeyID: id,
+//			SecretKey:   signer.NewSecret(secret),
+//		},
+//	})
+//	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
+//
+// A Signer presigns from bucket and key (Presign, AppendURL), presigns a finished URL (PresignRequest) and signs requests
+// in their Authorization header (Sign). A Verifier checks both forms on the server's side.
+//
+// The specification is https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html.
+package s3
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// Config says for whom and where a Signer signs. Region and Credentials are required.
+type Config struct {
+	// Region is part of every signature and of AWS's host names: "eu-west-1". "auto" for Cloudflare R2, "us-east-1" for
+	// a MinIO that was not told otherwise. "aws-global" is the old endpoint without a region.
+	Region string
+
+	// Service is the service in the credential scope; "" means "s3".
+	Service string
+
+	// Bucket is used where a Request names none: a bucket, an access point's alias, or its ARN.
+	Bucket string
+
+	// RegionSet is for signatures that hold in several regions (SigV4a). They are not supported yet: set, it is an error.
+	RegionSet []string
+
+	// Endpoint is the service's address, with a base path if it has one; nil means AWS's own. It is what the client
+	// will connect to, which may be another address than the one that this process uses.
+	Endpoint *url.URL
+
+	// Addressing says where the bucket stands. AddressingAuto puts it into AWS's host name if it is one label, and into
+	// the path otherwise and for every other Endpoint.
+	Addressing signer.Addressing
+
+	// DualStack, FIPS and Accelerate choose among AWS's endpoints.
+	DualStack, FIPS, Accelerate bool
+
+	// Credentials gives the access key. Credentials{...} is its own source.
+	Credentials CredentialSource
+
+	// Clock is the signer's clock; nil means clock.System(). One that has learned is asked for the time at the endpoint's
+	// host.
+	Clock clock.Clock
+
+	// Backdate is how far before now a presigned URL starts, for servers whose clock is behind: 0 means 30 s, negative
+	// none. The URL still ends when it was to end. Sign does not backdate.
+	Backdate time.Duration
+}
+
+// DefaultBackdate is Config.Backdate where that is 0.
+const DefaultBackdate = 30 * time.Second
+
+// A Signer signs requests to S3. It is safe for concurrent use. Make it once, it caches signing keys.
+type Signer struct {
+	endpoint endpoint
+	bucket   string
+	source   CredentialSource
+	clock    pipeline.Clock
+	limits   pipeline.Limits
+	keys     *sigv4.Cache
+	scratch  sync.Pool // of *scratch
+}
+
+var (
+	_ signer.Signer           = (*Signer)(nil)
+	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.RequestSigner    = (*Signer)(nil)
+)
+
+// New returns a Signer. It reports all that is wrong with c, joined.
+func New(c Config) (*Signer, error) {
+	op := pipeline.Op{Backend: "s3", Name: "new"}
+	e, err := newEndpoint(op, &c)
+	errs := []error{err}
+	if err == nil && c.Bucket != "" {
+		_, err := e.target(op, c.Bucket)
+		errs = append(errs, err)
+	}
+	switch fixed, ok := c.Credentials.(Credentials); {
+	case c.Credentials == nil:
+		errs = append(errs, op.Errorf(signer.ErrCredentials, "Credentials", "there are none; set s3.Credentials or a source of them"))
+	case ok:
+		errs = append(errs, fixed.check(op))
+	}
+	if c.RegionSet != nil {
+		errs = append(errs, op.Errorf(signer.ErrUnsupported, "RegionSet", "signatures for several regions (SigV4a) are not supported; set Region alone"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Signer{
+		endpoint: e,
+		bucket:   c.Bucket,
+		source:   c.Credentials,
+		clock:    pipeline.NewClock(c.Clock, e.host),
+		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
+		keys:     sigv4.NewCache(family()),
+		scratch:  sync.Pool{New: func() any { return new(scratch) }},
+	}, nil
+}
+
+// Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and
+// signer.Request for what can be asked.
+//
+// The URL is valid for at most seven days (ErrLifetime). What SigV4 cannot enforce is SourceIP. Names of Query that
+// begin with "X-Amz-" must be written in lower case.
+func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
+	w := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	method := methodOf(r.Method)
+	plan, offset, err := s.presign(ctx, w, method, &r)
+	if err != nil {
+		return nil, err
+	}
+	p := presigned(method, w.url, &plan, offset)
+	for name, values := range r.Header {
+		setHeader(&p.Header, name, values)
+	}
+	if r.SourceIP.IsValid() {
+		p.NotEnforced = append(p.NotEnforced, "SourceIP")
+	}
+	return p, nil
+}
+
+// AppendURL is Presign for hot loops: it appends the URL to dst and returns it with the instant at which it dies. It
+// does not allocate if dst has room. A Request with AllowShorter or BestEffort is ErrRequest, because the
+// result could not say what was given up. On an error dst is returned as it was.
+func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([]byte, time.Time, error) {
+	if r.AllowShorter || r.BestEffort {
+		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
+	}
+	w := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	plan, _, err := s.presign(ctx, w, methodOf(r.Method), &r)
+	if err != nil {
+		return dst, time.Time{}, err
+	}
+	return append(dst, w.url...), pipeline.Time(plan.End), nil
+}
+
+// presign leaves the presigned URL in w.url. The canonical query is the wire query: path and query of the canonical request
+// are cut from the URL.
+func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
+	op := opPresign()
+	w.reset()
+	if err := pipeline.CheckRequest(op, r, method); err != nil {
+		return pipeline.Plan{}, 0, err
+	}
+	if r.SourceIP.IsValid() && !r.BestEffort {
+		return pipeline.Plan{}, 0, op.Errorf(signer.ErrUnsupported, "SourceIP", "SigV4 has no limit on addresses; use a bucket policy, or set BestEffort to sign without it")
+	}
+	bucket := r.Bucket
+	if bucket == "" {
+		bucket = s.bucket
+	}
+	t, err := s.endpoint.target(op, bucket)
+	if err != nil {
+		return pipeline.Plan{}, 0, err
+	}
+	now, offset := s.clock.Read()
+	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+		Bucket: bucket, Key: r.Key, AllowShorter: r.AllowShorter})
+	if err != nil {
+		return plan, 0, err
+	}
+	stamp := sigv4.StampOf(plan.Start)
+	scope := sigv4.Scope{Date: stamp.Date(), Region: t.region, Service: t.service}
+	key := s.keys.Key(creds.SecretKey, &scope)
+
+	url, host, path := t.appendURL(w.url[:0], r.Key)
+	w.url = url
+	w.addHeader("host", string(url[host:path]))
+	for name, values := range r.Header {
+		w.addHeader(name, values...)
+	}
+	if err := w.sortHeaders(op); err != nil {
+		return plan, 0, err
+	}
+	before, after, err := w.callersParams(op, r)
+	if err != nil {
+		return plan, 0, err
+	}
+	query := len(w.url) + 1
+	w.url = append(w.url, '?')
+	if len(before) > 0 {
+		w.url = append(wire.AppendParams(w.url, before), '&')
+	}
+	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &scope, plan.End-plan.Start, w.headers)
+	if len(after) > 0 {
+		w.url = wire.AppendParams(append(w.url, '&'), after)
+	}
+
+	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.url[path:query-1], w.url[query:], w.headers, w.payload())
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.trace(ctx)
+	w.url = append(w.url, "&X-Amz-Signature="...)
+	w.url = key.AppendSignature(w.url, w.toSign)
+	return plan, offset, nil
+}
+
+// callersParams collects Query and Response in canonical order, split where the signature's parameters go: all of those
+// begin with "X-Amz-".
+func (w *scratch) callersParams(op pipeline.Op, r *signer.Request) (before, after []wire.Param, err error) {
+	for name, values := range r.Query {
+		if strings.HasPrefix(name, "X-Amz-") {
+			return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q: in a URL, headers of Amazon's are written in lower case", name)
+		}
+		for _, v := range values {
+			w.params.Add(name, v)
+		}
+	}
+	if r.Response != (signer.ResponseHeaders{}) {
+		for i, o := range pipeline.Overrides(&r.Response) {
+			if o.Value == "" {
+				continue
+			}
+			name := [...]string{"response-cache-control", "response-content-disposition", "response-content-encoding",
+				"response-content-language", "response-content-type", "response-expires"}[i]
+			if r.Query.Has(name) {
+				return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q is in Query and in Response; say it once", name)
+			}
+			w.params.Add(name, o.Value)
+		}
+	}
+	w.params.Sort()
+	list := w.params.List
+	split := 0
+	for split < len(list) && string(list[split].Name) < "X-Amz-" {
+		split++
+	}
+	return list[:split], list[split:], nil
+}
+
+// plan lays out the life of a URL and gets the credentials for it.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, Credentials, error) {
+	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
+	if err != nil {
+		return plan, Credentials{}, err
+	}
+	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	if err != nil {
+		return plan, creds, err
+	}
+	return plan, creds, plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
+}
+
+// credentials asks the source for a key that lives until then.
+func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
+	creds, err := s.source.Credentials(ctx, until)
+	if err != nil {
+		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", err)
+	}
+	return creds, creds.check(op)
+}
+
+// PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract.
+//
+// A body hash in X-Amz-Content-Sha256 is signed and so enforced; without one the body is not signed.
+func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer.Options) (*signer.Presigned, error) {
+	op := opPresign()
+	w := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	w.reset()
+	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
+		return nil, err
+	}
+	if err := checkConflict(op, req, false); err != nil {
+		return nil, err
+	}
+	now, offset := s.clock.Read()
+	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	if err != nil {
+		return nil, err
+	}
+	stamp := sigv4.StampOf(plan.Start)
+	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
+	key := s.keys.Key(creds.SecretKey, &scope)
+
+	host := hostOf(req)
+	if err := w.addRequestHeaders(op, req, host); err != nil {
+		return nil, err
+	}
+	w.url = append(w.url[:0], req.URL.Scheme+"://"+req.URL.Host...)
+	path := req.URL.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	w.url = append(w.url, path...)
+	query := len(w.url) + 1
+	w.url = append(w.url, '?')
+	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
+		w.url = append(append(w.url, kept...), '&')
+	}
+	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &scope, plan.End-plan.Start, w.headers)
+
+	if err := w.canonicalPathAndQuery(op, path, string(w.url[query:])); err != nil {
+		return nil, err
+	}
+	method := methodOf(req.Method)
+	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.path, w.query, w.headers, w.payload())
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.trace(ctx)
+	w.url = append(w.url, "&X-Amz-Signature="...)
+	w.url = key.AppendSignature(w.url, w.toSign)
+
+	p := presigned(method, w.url, &plan, offset)
+	for _, h := range w.headers {
+		switch name := string(h.name); name {
+		case "host":
+			if host != req.URL.Host {
+				setHeader(&p.Header, name, []string{host})
+			}
+		case "content-length":
+			setHeader(&p.Header, name, []string{string(h.value)})
+		default:
+			setHeader(&p.Header, name, headerValues(req.Header, name))
+		}
+	}
+	return p, nil
+}
+
+// Sign signs req in its headers, in place: it sets Authorization, X-Amz-Date, X-Amz-Security-Token if the credentials have
+// a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it (HashBody does). See
+// signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
+//
+// An earlier AWS4 signature in the headers is replaced. One in the URL, or an Authorization of another kind, is
+// ErrConflict. The service takes the request for 15 minutes around its date.
+func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
+	op := pipeline.Op{Backend: "s3", Name: "sign"}
+	w := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	w.reset()
+	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
+		return err
+	}
+	if err := checkConflict(op, req, true); err != nil {
+		return err
+	}
+	now, _ := s.clock.Read()
+	plan, err := pipeline.PlanTimes(op, now, &pipeline.Ask{Expires: time.Second}, pipeline.Limits{})
+	if err != nil {
+		return err
+	}
+	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	if err != nil {
+		return err
+	}
+	if err := plan.Cap(op, creds.Expires, true, "Credentials", "the credentials"); err != nil {
+		return err
+	}
+	stamp := sigv4.StampOf(plan.Now)
+	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
+	key := s.keys.Key(creds.SecretKey, &scope)
+
+	h := req.Header.Clone()
+	if h == nil {
+		h = make(http.Header)
+	}
+	for name := range h {
+		if isSigned := strings.ToLower(name); isSigned == "authorization" || isSigned == "x-amz-date" || isSigned == "x-amz-security-token" {
+			delete(h, name) // in every spelling
+		}
+	}
+	h.Set("X-Amz-Date", string(stamp[:]))
+	if !creds.SessionToken.IsZero() {
+		h.Set("X-Amz-Security-Token", string(creds.SessionToken.Reveal()))
+	}
+	if headerValues(h, contentSHA256) == nil {
+		h.Set("X-Amz-Content-Sha256", unsignedPayload)
+	}
+	host := hostOf(req)
+	if err := w.addRequestHeaders(op, &http.Request{Header: h, ContentLength: req.ContentLength}, host); err != nil {
+		return err
+	}
+	if err := w.canonicalPathAndQuery(op, req.URL.EscapedPath(), req.URL.RawQuery); err != nil {
+		return err
+	}
+	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, w.payload())
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.trace(ctx)
+	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &scope, w.headers, key, w.toSign)
+	h.Set("Authorization", string(w.url))
+	req.Header = h
+	if host != req.URL.Host {
+		req.Host = host // without the scheme's default port, as it was signed
+	}
+	return nil
+}
+
+// canonicalPathAndQuery leaves them in w.path and w.query.
+func (w *scratch) canonicalPathAndQuery(op pipeline.Op, path, rawQuery string) (err error) {
+	if w.path, err = wire.AppendCanonicalPath(w.path[:0], path); err != nil {
+		return op.Errorf(signer.ErrRequest, "URL", "its path: %w", err)
+	}
+	if err = w.params.Parse(rawQuery); err != nil {
+		return op.Errorf(signer.ErrRequest, "URL", "its query: %w", err)
+	}
+	w.params.Sort()
+	w.query = wire.AppendParams(w.query[:0], w.params.List)
+	return nil
+}
+
+// trace hands the intermediate values to whoever asked for them.
+func (w *scratch) trace(ctx context.Context) {
+	if t := signer.TraceFrom(ctx); t != nil {
+		t.CanonicalRequest = append([]byte(nil), w.canonical...)
+		t.StringToSign = append([]byte(nil), w.toSign...)
+	}
+}
+
+// checkConflict refuses to add a second signature: one of another scheme, or ours in the other form.
+func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
+	if scheme, param := pipeline.ForeignSignature(req.URL.RawQuery, "AWS4"); scheme != "" {
+		return op.Errorf(signer.ErrConflict, "URL", "it carries a signature of %s (%s); sign the bare URL", scheme, param)
+	}
+	auth := strings.Join(headerValues(req.Header, "authorization"), "")
+	if inHeader {
+		if auth != "" && !strings.HasPrefix(auth, "AWS4-") {
+			return op.Errorf(signer.ErrConflict, "Authorization", "the request has one of another kind; remove it first")
+		}
+		for name := range wire.Pairs(req.URL.RawQuery) {
+			if name, err := wire.UnescapeQuery(name); err == nil && isAuthParam(name) {
+				return op.Errorf(signer.ErrConflict, "URL", "it is presigned (%s), and services refuse two signatures; sign the bare URL", name)
+			}
+		}
+		return nil
+	}
+	for _, name := range [...]string{"authorization", "x-amz-date", "x-amz-security-token"} {
+		if headerValues(req.Header, name) != nil {
+			return op.Errorf(signer.ErrConflict, http.CanonicalHeaderKey(name), "the header belongs to another signature, and services refuse two; remove it first")
+		}
+	}
+	return nil
+}
+
+func isAuthParam(name string) bool { return pipeline.SchemeOf(name) == "AWS4" }
+
+// presigned makes the result; the URL is copied.
+func presigned(method string, url []byte, plan *pipeline.Plan, offset time.Duration) *signer.Presigned {
+	return &signer.Presigned{
+		Method:      method,
+		URL:         string(url),
+		NotBefore:   pipeline.Time(plan.Start),
+		ExpiresAt:   pipeline.Time(plan.End),
+		LimitedBy:   plan.LimitedBy,
+		StableUntil: pipeline.Time(plan.StableUntil),
+		ClockOffset: offset,
+	}
+}
+
+// headerValues finds a header in any spelling of its name; nil if it is not there.
+func headerValues(h http.Header, name string) []string {
+	if values, ok := h[http.CanonicalHeaderKey(name)]; ok {
+		return values
+	}
+	for n, values := range h {
+		if strings.EqualFold(n, name) {
+			return values
+		}
+	}
+	return nil
+}
+
+func setHeader(h *http.Header, name string, values []string) {
+	if *h == nil {
+		*h = make(http.Header)
+	}
+	(*h)[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
+}
+
+// hostOf is the Host header that goes on the wire.
+func hostOf(req *http.Request) string {
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	return canonicalHost(req.URL.Scheme, host)
+}
+
+func methodOf(m string) string {
+	if m == "" {
+		return http.MethodGet
+	}
+	return m
+}
+
+func opPresign() pipeline.Op { return pipeline.Op{Backend: "s3", Name: "presign"} }
+

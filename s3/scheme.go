@@ -1,0 +1,183 @@
+package s3
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// This file is AWS Signature Version 4, top to bottom: the canonical request, the string to sign, the signature, and the
+// two places where it can stand, a URL's query and the Authorization header.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	maxExpires = 7 * 24 * 60 * 60 // seconds
+
+	unsignedPayload = "UNSIGNED-PAYLOAD"
+)
+
+// family returns what AWS4 puts at the ends of the key chain.
+func family() sigv4.Family { return sigv4.Family{Prefix: "AWS4", Terminator: terminator} }
+
+// appendCanonicalRequest appends the text whose hash is signed: method, path, query, headers, the list of their names,
+// and the hash of the payload or a word in its place. Path and query are in their canonical encoding.
+func appendCanonicalRequest(dst []byte, method string, path, query []byte, headers []header, payload string) []byte {
+	dst = append(dst, method...)
+	dst = append(dst, '\n')
+	if len(path) == 0 {
+		dst = append(dst, '/')
+	}
+	dst = append(dst, path...)
+	dst = append(dst, '\n')
+	dst = append(dst, query...)
+	dst = append(dst, '\n')
+	for _, h := range headers {
+		dst = append(dst, h.name...)
+		dst = append(dst, ':')
+		dst = append(dst, h.value...)
+		dst = append(dst, '\n')
+	}
+	dst = append(dst, '\n')
+	dst = appendSignedHeaders(dst, headers, ";")
+	dst = append(dst, '\n')
+	return append(dst, payload...)
+}
+
+// appendStringToSign appends the text that the signing key signs.
+func appendStringToSign(dst []byte, stamp sigv4.Stamp, scope *sigv4.Scope, canonicalRequest []byte) []byte {
+	return sigv4.AppendStringToSign(dst, algorithm, stamp, scope, terminator, canonicalRequest)
+}
+
+// appendAuthParams appends the parameters of a presigned URL but the signature, in their canonical order.
+func appendAuthParams(dst []byte, id string, key *sigv4.Key, token signer.Secret, stamp sigv4.Stamp, scope *sigv4.Scope, expires int64, headers []header) []byte {
+	dst = append(dst, "X-Amz-Algorithm="+algorithm+"&X-Amz-Credential="...)
+	dst = wire.AppendEscape(dst, id)
+	dst = append(dst, "%2F"...)
+	dst = scope.Append(dst, "%2F", terminator)
+	dst = append(dst, "&X-Amz-Date="...)
+	dst = append(dst, stamp[:]...)
+	dst = append(dst, "&X-Amz-Expires="...)
+	dst = strconv.AppendInt(dst, expires, 10)
+	if !token.IsZero() {
+		dst = append(dst, "&X-Amz-Security-Token="...)
+		dst = key.AppendToken(dst, token)
+	}
+	dst = append(dst, "&X-Amz-SignedHeaders="...)
+	return appendSignedHeaders(dst, headers, "%3B")
+}
+
+// appendAuthorization appends the value of the Authorization header.
+func appendAuthorization(dst []byte, id string, scope *sigv4.Scope, headers []header, key *sigv4.Key, stringToSign []byte) []byte {
+	dst = append(dst, algorithm+" Credential="...)
+	dst = append(dst, id...)
+	dst = append(dst, '/')
+	dst = scope.Append(dst, "/", terminator)
+	dst = append(dst, ",SignedHeaders="...)
+	dst = appendSignedHeaders(dst, headers, ";")
+	dst = append(dst, ",Signature="...)
+	return key.AppendSignature(dst, stringToSign)
+}
+
+// A header is a signed header in its canonical form: the name in lower case, the value folded.
+type header struct{ name, value []byte }
+
+func appendSignedHeaders(dst []byte, headers []header, sep string) []byte {
+	for i, h := range headers {
+		if i > 0 {
+			dst = append(dst, sep...)
+		}
+		if sep == ";" {
+			dst = append(dst, h.name...)
+		} else {
+			dst = wire.AppendEscape(dst, string(h.name))
+		}
+	}
+	return dst
+}
+
+// scratch is the memory of one signature. It is pooled, so that signing allocates only what it returns.
+type scratch struct {
+	url       []byte // the URL, of which path and query are parts
+	path      []byte // the canonical path, where the URL's is not
+	query     []byte // the canonical query, where the URL's is not
+	canonical []byte // the canonical request
+	toSign    []byte // the string to sign
+
+	headers []header
+	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
+	params  wire.Params
+}
+
+func (w *scratch) reset() {
+	clear(w.headers)
+	w.headers, w.arena = w.headers[:0], w.arena[:0]
+	w.params.Reset()
+}
+
+// addHeader adds a header; the values are folded and joined with commas.
+func (w *scratch) addHeader(name string, values ...string) {
+	start := len(w.arena)
+	w.arena = wire.AppendLower(w.arena, name)
+	mid := len(w.arena)
+	for i, v := range values {
+		if i > 0 {
+			w.arena = append(w.arena, ',')
+		}
+		w.arena = wire.AppendFolded(w.arena, v)
+	}
+	w.headers = append(w.headers, header{w.arena[start:mid:mid], w.arena[mid:len(w.arena):len(w.arena)]})
+}
+
+// sortHeaders sorts by name. Two entries of one name (in an http.Header, two spellings) have no defined order, so they
+// are an error.
+func (w *scratch) sortHeaders(op pipeline.Op) error {
+	slices.SortFunc(w.headers, func(a, b header) int { return bytes.Compare(a.name, b.name) })
+	for i := 1; i < len(w.headers); i++ {
+		if bytes.Equal(w.headers[i-1].name, w.headers[i].name) {
+			return op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", w.headers[i].name)
+		}
+	}
+	return nil
+}
+
+// addRequestHeaders adds the headers of req that a signature covers, Host and Content-Length from where net/http
+// keeps them.
+func (w *scratch) addRequestHeaders(op pipeline.Op, req *http.Request, host string) error {
+	w.addHeader("host", host)
+	if req.ContentLength > 0 {
+		w.addHeader("content-length", strconv.FormatInt(req.ContentLength, 10))
+	}
+	for name, values := range req.Header {
+		switch {
+		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"):
+			// net/http sends its own.
+		case pipeline.Unsignable(name):
+		default:
+			w.addHeader(name, values...)
+		}
+	}
+	return w.sortHeaders(op)
+}
+
+// payload returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
+func (w *scratch) payload() string {
+	for _, h := range w.headers {
+		if string(h.name) == contentSHA256 {
+			return string(h.value)
+		}
+	}
+	return unsignedPayload
+}
+
+const contentSHA256 = "x-amz-content-sha256"

@@ -1,0 +1,434 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// VerifierConfig says what a Verifier accepts. Region and Lookup are required.
+type VerifierConfig struct {
+	// Region and Service are what the credential scope must name; Service "" means "s3".
+	Region, Service string
+
+	// Lookup returns the credentials of an access key id. It returns an error wrapping signer.ErrUnknownKey for an id that
+	// it does not know; Verify returns any other error as it is.
+	Lookup func(ctx context.Context, accessKeyID string) (Credentials, error)
+
+	// Endpoint is the address under which clients reach the service, as in Config; nil means AWS's own hosts. A request
+	// for another host is ErrScope, unless Addressing is AddressingPath and Endpoint nil: then any host will do.
+	Endpoint *url.URL
+
+	// Addressing says where the bucket stands in a URL; AddressingAuto takes virtual host and path.
+	Addressing signer.Addressing
+
+	// Inbound tells scheme, host and client of a request as the client sent it; nil takes r.TLS, r.Host and
+	// r.RemoteAddr. Set it behind a proxy that rewrites Host.
+	Inbound func(*http.Request) (signer.Inbound, error)
+
+	// Clock is the verifier's clock; nil means clock.System(). A clock.Learned is refused.
+	Clock clock.Clock
+
+	// Leeway is how early a URL may be used, and how far the date of a header signature may be off, either way; 0 means
+	// 15 minutes. A URL's end has none.
+	Leeway time.Duration
+}
+
+// A Verifier checks requests that were signed with SigV4, in the query or in the header. It is safe for concurrent use.
+type Verifier struct {
+	endpoint endpoint
+	lookup   func(context.Context, string) (Credentials, error)
+	inbound  func(*http.Request) (signer.Inbound, error)
+	clock    clock.Clock
+	leeway   time.Duration
+	keys     *sigv4.Cache
+	scratch  sync.Pool // of *scratch
+}
+
+var _ signer.Verifier = (*Verifier)(nil)
+
+// NewVerifier returns a Verifier. It reports all that is wrong with c, joined.
+func NewVerifier(c VerifierConfig) (*Verifier, error) {
+	op := pipeline.Op{Backend: "s3", Name: "new verifier"}
+	addressing := c.Addressing
+	if c.Endpoint == nil && addressing == signer.AddressingBucketHost {
+		return nil, op.Errorf(signer.ErrRequest, "Addressing", "with the bucket as the host, Endpoint must name that host")
+	}
+	e, errEndpoint := newEndpoint(op, &Config{Region: c.Region, Service: c.Service, Endpoint: c.Endpoint, Addressing: addressing})
+	clk, errClock := pipeline.VerifierClock(op, c.Clock)
+	leeway, errLeeway := pipeline.Leeway(op, c.Leeway)
+	var errLookup error
+	if c.Lookup == nil {
+		errLookup = op.Errorf(signer.ErrRequest, "Lookup", "there is none; it finds the credentials of an access key id")
+	}
+	if err := errors.Join(errEndpoint, errLookup, errClock, errLeeway); err != nil {
+		return nil, err
+	}
+	inbound := c.Inbound
+	if inbound == nil {
+		inbound = pipeline.DirectInbound
+	}
+	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway,
+		keys: sigv4.NewCache(family()), scratch: sync.Pool{New: func() any { return new(scratch) }}}, nil
+}
+
+// claim is what a request says about its signature, in either form.
+type claim struct {
+	presignedQuery
+	presigned bool
+	payload   string // the last line of the canonical request
+}
+
+// Verify checks the signature of req. See signer.Verifier for its contract.
+//
+// The signature must cover host and every x-amz-, x-goog- and x-oss- header that is there; parameters of a signature may
+// not be repeated, nor stand beside an Authorization header; the scope must name our region and service; a session token
+// must be there exactly if the credentials have one. Path and query are taken from req.RequestURI if it is set. All faults
+// of form, scope and time are reported, joined, before the key is looked up.
+func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant, error) {
+	f := faults{op: pipeline.Op{Backend: "s3", Name: "verify"}}
+	now := v.clock.Now()
+	in, err := v.inbound(req)
+	if err != nil {
+		return nil, err
+	}
+	path, rawQuery, ok := requestTarget(req)
+	if !ok {
+		return nil, f.op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path must begin with a slash")
+	}
+
+	c, err := f.claim(req, rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	v.checkScope(&f, &c)
+	v.checkTimes(&f, &c, now)
+	f.checkVendorHeaders(&c, req)
+	bucket, key, err := v.endpoint.object(f.op, in.Host, path)
+	if err != nil {
+		f.errs = append(f.errs, err)
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+
+	creds, err := v.lookup(ctx, c.AccessKeyID)
+	if err == nil && creds.SecretKey.IsZero() {
+		err = signer.ErrUnknownKey // never an HMAC under the empty key
+	}
+	if errors.Is(err, signer.ErrUnknownKey) {
+		return nil, f.op.Refusal(signer.ErrUnknownKey, "Credential", "InvalidAccessKeyId", "no key has the id %q", shorten(c.AccessKeyID))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkToken(f.op, &c, &creds, now); err != nil {
+		return nil, err
+	}
+
+	w := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(w)
+	w.reset()
+	if err := w.canonicalise(f.op, &c, req, in, path, rawQuery); err != nil {
+		return nil, err
+	}
+	stamp := sigv4.StampOf(c.date.Unix())
+	scope := sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.trace(ctx)
+	k := v.keys.Find(creds.SecretKey, &scope)
+	fresh := k == nil
+	if fresh {
+		k = v.keys.Derive(creds.SecretKey, &scope)
+	}
+	if !k.Verify(w.toSign, c.Signature) {
+		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
+			"the request is not the one that was signed, or was signed with another secret; compare the canonical requests (signer.WithTrace)")
+	}
+	if fresh {
+		v.keys.Store(k)
+	}
+	return v.grant(&c, req, bucket, key), nil
+}
+
+func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string) *signer.Grant {
+	sum := sha256.Sum256([]byte(c.Signature))
+	g := &signer.Grant{
+		Backend: "s3", Scheme: algorithm, KeyID: c.AccessKeyID,
+		Method: methodOf(req.Method), Bucket: bucket, Key: key, Query: c.others,
+		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
+		SignedHeaders: c.SignedHeaders,
+		Fingerprint:   hex.EncodeToString(sum[:16]),
+	}
+	if c.payload != unsignedPayload {
+		g.Payload = c.payload
+	}
+	if !c.presigned {
+		g.NotBefore, g.ExpiresAt = c.date.Add(-v.leeway), c.date.Add(v.leeway)
+	}
+	return g
+}
+
+// requestTarget returns path and query as they came over the wire.
+func requestTarget(req *http.Request) (path, rawQuery string, ok bool) {
+	if req.RequestURI == "" {
+		path = req.URL.EscapedPath()
+		if path == "" {
+			path = "/"
+		}
+		return path, req.URL.RawQuery, path[0] == '/'
+	}
+	target := req.RequestURI
+	if _, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' { // a request to a proxy
+		_, target, _ = strings.Cut(rest, "/")
+		target = "/" + target
+	}
+	path, rawQuery, _ = strings.Cut(target, "?")
+	return path, rawQuery, path != "" && path[0] == '/'
+}
+
+// claim reads the signature from where it is. Faults that leave something to check are collected in f; the error is for
+// requests without a signature of ours, or with two.
+func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) {
+	auth := headerValues(req.Header, "authorization")
+	for name := range wire.Pairs(rawQuery) {
+		if name, err := wire.UnescapeQuery(name); err == nil && isAuthParam(name) {
+			c.presigned = true
+			break
+		}
+	}
+	ours := len(auth) > 0 && strings.HasPrefix(auth[0], "AWS4-")
+	if !c.presigned && !ours {
+		return c, f.op.Refusal(signer.ErrUnsigned, "", "AccessDenied", "the request has neither X-Amz-Signature in its query nor AWS4-HMAC-SHA256 in Authorization")
+	}
+	if scheme, param := pipeline.ForeignSignature(rawQuery, "AWS4"); scheme != "" {
+		return c, f.op.Refusal(signer.ErrConflict, "URL", "InvalidRequest", "beside the AWS4 signature it carries one of %s (%s)", scheme, param)
+	}
+	if c.presigned && len(auth) > 0 || len(auth) > 1 {
+		return c, f.op.Refusal(signer.ErrConflict, "Authorization", "InvalidRequest", "only one authorization is allowed, in the query or in one header")
+	}
+	if c.presigned {
+		f.code = "AuthorizationQueryParametersError"
+		c.presignedQuery = f.query(rawQuery)
+		f.payload(&c, req)
+		return c, nil
+	}
+	f.code = "AuthorizationHeaderMalformed"
+	c.Authorization = f.authorization(auth[0])
+	f.headerDate(&c, req)
+	f.payload(&c, req)
+	c.token = strings.Join(headerValues(req.Header, "x-amz-security-token"), ",")
+	c.others = make(url.Values)
+	for name, value := range wire.Pairs(rawQuery) {
+		n, err1 := wire.UnescapeQuery(name)
+		v, err2 := wire.UnescapeQuery(value)
+		if err1 != nil || err2 != nil {
+			f.malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
+			break
+		}
+		c.others[n] = append(c.others[n], v)
+	}
+	return c, nil
+}
+
+// headerDate reads X-Amz-Date, or Date if there is none.
+func (f *faults) headerDate(c *claim, req *http.Request) {
+	field, values := "X-Amz-Date", headerValues(req.Header, "x-amz-date")
+	if values == nil {
+		field, values = "Date", headerValues(req.Header, "date")
+	}
+	if len(values) != 1 {
+		f.malformed(field, "the request needs one, of the form 20060102T150405Z")
+		return
+	}
+	var err error
+	if c.date, err = sigv4.ParseStamp(values[0]); err != nil && field == "Date" {
+		c.date, err = http.ParseTime(values[0])
+	}
+	if err != nil {
+		f.malformed(field, "it is not of the form 20060102T150405Z")
+		return
+	}
+	stamp := sigv4.StampOf(c.date.Unix())
+	if c.stamp = string(stamp[:]); c.Date != "" && c.Date != c.stamp[:8] {
+		f.add(signer.ErrScope, "Credential", "its date is %s, the day of %s %s", c.Date, field, c.stamp[:8])
+	}
+}
+
+// payload reads X-Amz-Content-Sha256, which a header signature needs and a URL can do without.
+func (f *faults) payload(c *claim, req *http.Request) {
+	values := headerValues(req.Header, contentSHA256)
+	switch {
+	case values == nil && c.presigned:
+		c.payload = unsignedPayload
+	case len(values) != 1:
+		f.malformed("X-Amz-Content-Sha256", "the request needs one: the SHA-256 of its body in hex, or %s", unsignedPayload)
+	case strings.HasPrefix(values[0], "STREAMING-"):
+		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "bodies signed chunk by chunk are not supported")
+	case values[0] != unsignedPayload && (len(values[0]) != 64 || !lowerHex(values[0])):
+		f.malformed("X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s", unsignedPayload)
+	default:
+		c.payload = values[0]
+	}
+}
+
+func (v *Verifier) checkScope(f *faults, c *claim) {
+	field := "Credential"
+	if c.presigned {
+		field = "X-Amz-Credential"
+	}
+	if c.Region != "" && c.Region != v.endpoint.region {
+		f.add(signer.ErrScope, field, "the region %q is wrong; expecting %q", shorten(c.Region), v.endpoint.region)
+	}
+	if c.Service != "" && c.Service != v.endpoint.service {
+		f.add(signer.ErrScope, field, "the service %q is wrong; expecting %q", shorten(c.Service), v.endpoint.service)
+	}
+}
+
+// checkTimes holds a URL to its own life and a header to the leeway.
+func (v *Verifier) checkTimes(f *faults, c *claim, now time.Time) {
+	if c.date.IsZero() {
+		return // said already
+	}
+	code, ends := "AccessDenied", c.date.Add(c.expires)
+	if !c.presigned {
+		code, ends = "RequestTimeTooSkewed", c.date.Add(v.leeway)
+	}
+	refuse := func(sentinel error, format string, args ...any) {
+		f.errs = append(f.errs, f.op.Refusal(sentinel, "X-Amz-Date", code, format, args...))
+	}
+	switch {
+	case now.Before(c.date.Add(-v.leeway)):
+		refuse(signer.ErrNotYetValid, "the request was signed for %s, and it is %s; correct the signer's clock", c.stamp, now.UTC().Format(time.RFC3339))
+	case !now.Before(ends) && (!c.presigned || c.expires > 0):
+		refuse(signer.ErrExpired, "the signature was good until %s, and it is %s", ends.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+}
+
+// checkVendorHeaders refuses headers that change what a request does and are not signed: a presigned PUT with
+// x-amz-copy-source added would read any object.
+func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
+	var loose []string
+	for name := range req.Header {
+		name = strings.ToLower(name)
+		if (strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-goog-") || strings.HasPrefix(name, "x-oss-")) &&
+			!slices.Contains(c.SignedHeaders, name) {
+			loose = append(loose, name)
+		}
+	}
+	if loose != nil {
+		slices.Sort(loose)
+		f.errs = append(f.errs, f.op.Refusal(signer.ErrMismatch, shorten(strings.Join(loose, ",")), "AccessDenied",
+			"there were headers present in the request which were not signed; sign them or do not send them"))
+	}
+}
+
+// checkToken demands the session token exactly if the credentials have one, and refuses dead credentials.
+func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) error {
+	token := signer.NewSecret([]byte(c.token))
+	switch {
+	case !creds.Expires.IsZero() && !now.Before(creds.Expires):
+		return op.Refusal(signer.ErrExpired, "Credential", "ExpiredToken", "the credentials died at %s", creds.Expires.UTC().Format(time.RFC3339))
+	case !token.Equal(creds.SessionToken):
+		return op.Refusal(signer.ErrMismatch, "X-Amz-Security-Token", "InvalidToken", "the token is missing, superfluous, or not that of the access key")
+	}
+	return nil
+}
+
+// canonicalise leaves the canonical request in w.canonical.
+func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in signer.Inbound, path, rawQuery string) error {
+	var err error
+	if w.path, err = wire.AppendCanonicalPath(w.path[:0], path); err != nil {
+		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
+	}
+	if c.presigned {
+		rawQuery = wire.Without(rawQuery, func(name string) bool { return name == "X-Amz-Signature" })
+	}
+	if err := w.params.Parse(rawQuery); err != nil {
+		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
+	}
+	w.params.Sort()
+	w.query = wire.AppendParams(w.query[:0], w.params.List)
+	for _, name := range c.SignedHeaders {
+		switch values := headerValues(req.Header, name); {
+		case name == "host":
+			w.addHeader(name, canonicalHost(in.Scheme, in.Host))
+		case name == "content-length" && req.ContentLength >= 0:
+			w.addHeader(name, strconv.FormatInt(req.ContentLength, 10))
+		case values == nil:
+			return op.Refusal(signer.ErrMismatch, name, "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
+		default:
+			w.addHeader(name, values...)
+		}
+	}
+	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, c.payload)
+	return nil
+}
+
+// object finds bucket and key in a request's host and path, decoded. It is the inverse of target and appendURL.
+func (e *endpoint) object(op pipeline.Op, host, path string) (bucket, key string, err error) {
+	path, err = wire.UnescapePath(path)
+	if err != nil {
+		return "", "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
+	}
+	host = canonicalHost(e.scheme, strings.ToLower(host))
+	base, err := wire.UnescapePath(e.base)
+	if err != nil {
+		return "", "", err // unreachable: we encoded it
+	}
+	rest, ok := strings.CutPrefix(path, base+"/")
+	if !ok && path == base {
+		rest, ok = "", true
+	}
+	if !ok {
+		return "", "", op.Refusal(signer.ErrScope, "URL", "InvalidURI", "its path is not under %q", base)
+	}
+	if e.addressing == signer.AddressingPath && !e.custom {
+		bucket, key, _ = strings.Cut(rest, "/")
+		return bucket, key, nil
+	}
+	for _, own := range e.hosts() {
+		if host == own {
+			switch e.addressing {
+			case signer.AddressingBucketHost:
+				bucket, _, _ = strings.Cut(host, ":")
+				return bucket, rest, nil
+			case signer.AddressingAuto, signer.AddressingPath:
+				bucket, key, _ = strings.Cut(rest, "/")
+				return bucket, key, nil
+			}
+		}
+		if bucket, ok := strings.CutSuffix(host, "."+own); ok &&
+			(e.addressing == signer.AddressingAuto || e.addressing == signer.AddressingVirtualHost) {
+			return bucket, rest, nil
+		}
+	}
+	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%q is not the host of this service, %s; set VerifierConfig.Endpoint to the address that clients use", shorten(host), e.host)
+}
+
+// hosts are the names under which the endpoint answers.
+func (e *endpoint) hosts() []string {
+	if e.custom {
+		return []string{e.host}
+	}
+	return []string{
+		e.host,
+		awsHost("s3", e.region, false, false), awsHost("s3", e.region, true, false),
+		awsHost("s3", e.region, false, true), awsHost("s3", e.region, true, true),
+		"s3-accelerate.dualstack.amazonaws.com", "s3-accelerate.amazonaws.com", "s3.amazonaws.com",
+	}
+}

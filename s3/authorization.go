@@ -57,12 +57,12 @@ func (f *faults) err() error { return errors.Join(f.errs...) }
 // authorization reads the header form.
 func (f *faults) authorization(header string) (a Authorization) {
 	const field = "Authorization"
-	word, rest, _ := strings.Cut(header, " ")
+	name, rest, _ := strings.Cut(header, " ")
 	switch {
-	case word == "AWS4-ECDSA-P256-SHA256":
+	case name == "AWS4-ECDSA-P256-SHA256":
 		f.add(signer.ErrUnsupported, field, "signatures for several regions (SigV4a) are not supported")
 		return a
-	case word != algorithm:
+	case name != algorithm:
 		f.malformed(field, "it does not begin with %s and a space", algorithm)
 		return a
 	}
@@ -71,10 +71,10 @@ func (f *faults) authorization(header string) (a Authorization) {
 		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
 		switch {
 		case !ok:
-			f.malformed(field, "%q is no pair; write key=value", shorten(name))
+			f.malformed(field, "%q is no pair; write key=value", word(name))
 			continue
 		case seen[name]:
-			f.malformed(name, "it is there twice")
+			f.malformed(word(name), "it is there twice")
 			continue
 		}
 		seen[name] = true
@@ -86,7 +86,7 @@ func (f *faults) authorization(header string) (a Authorization) {
 		case "Signature":
 			f.signature(&a, name, value)
 		default:
-			f.malformed(shorten(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
+			f.malformed(word(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
 		}
 	}
 	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
@@ -239,6 +239,15 @@ func lowerToken(s string) bool {
 		}
 	}
 	return true
+}
+
+// word is the beginning of a text as far as it looks like a key: what follows may be a signature.
+func word(s string) string {
+	end := 0
+	for end < len(s) && end < 24 && (s[end] == '-' || 'A' <= s[end] && s[end] <= 'Z' || 'a' <= s[end] && s[end] <= 'z') {
+		end++
+	}
+	return s[:end]
 }
 
 // shorten keeps a stranger's text from filling a log.

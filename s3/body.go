@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/signer"
@@ -28,6 +29,11 @@ func HashBody(req *http.Request) error {
 		body.Close()
 		if err != nil {
 			return op.Errorf(signer.ErrRequest, "Body", "%w", err)
+		}
+	}
+	for name := range req.Header {
+		if strings.EqualFold(name, contentSHA256) {
+			delete(req.Header, name) // in every spelling
 		}
 	}
 	setHeader(&req.Header, contentSHA256, []string{hex.EncodeToString(hash.Sum(nil))})

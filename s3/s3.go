@@ -119,7 +119,6 @@ func New(c Config) (*Signer, error) {
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
 		keys:     sigv4.NewCache(family()),
-		scratch:  sync.Pool{New: func() any { return new(scratch) }},
 	}, nil
 }
 
@@ -129,8 +128,8 @@ func New(c Config) (*Signer, error) {
 // The URL is valid for at most seven days (ErrLifetime). What SigV4 cannot enforce is SourceIP. Names of Query that
 // begin with "X-Amz-" must be written in lower case.
 func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
-	w := s.scratch.Get().(*scratch)
-	defer s.scratch.Put(w)
+	w := takeScratch(&s.scratch)
+	defer w.release(&s.scratch)
 	method := methodOf(r.Method)
 	plan, offset, err := s.presign(ctx, w, method, &r)
 	if err != nil {
@@ -153,8 +152,8 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	if r.AllowShorter || r.BestEffort {
 		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
 	}
-	w := s.scratch.Get().(*scratch)
-	defer s.scratch.Put(w)
+	w := takeScratch(&s.scratch)
+	defer w.release(&s.scratch)
 	plan, _, err := s.presign(ctx, w, methodOf(r.Method), &r)
 	if err != nil {
 		return dst, time.Time{}, err
@@ -166,7 +165,6 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 // are cut from the URL.
 func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
 	op := opPresign()
-	w.reset()
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
 		return pipeline.Plan{}, 0, err
 	}
@@ -282,9 +280,8 @@ func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Tim
 // A body hash in X-Amz-Content-Sha256 is signed and so enforced; without one the body is not signed.
 func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer.Options) (*signer.Presigned, error) {
 	op := opPresign()
-	w := s.scratch.Get().(*scratch)
-	defer s.scratch.Put(w)
-	w.reset()
+	w := takeScratch(&s.scratch)
+	defer w.release(&s.scratch)
 	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
 		return nil, err
 	}
@@ -351,9 +348,8 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 // ErrConflict. The service takes the request for 15 minutes around its date.
 func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	op := pipeline.Op{Backend: "s3", Name: "sign"}
-	w := s.scratch.Get().(*scratch)
-	defer s.scratch.Put(w)
-	w.reset()
+	w := takeScratch(&s.scratch)
+	defer w.release(&s.scratch)
 	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
 		return err
 	}
@@ -509,4 +505,3 @@ func methodOf(m string) string {
 }
 
 func opPresign() pipeline.Op { return pipeline.Op{Backend: "s3", Name: "presign"} }
-

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/sigv4"
@@ -117,6 +118,23 @@ type scratch struct {
 	headers []header
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	params  wire.Params
+}
+
+func takeScratch(pool *sync.Pool) *scratch {
+	if w, ok := pool.Get().(*scratch); ok {
+		return w
+	}
+	return new(scratch)
+}
+
+// release gives the memory back, unless a huge request made it huge.
+func (w *scratch) release(pool *sync.Pool) {
+	const most = 64 << 10
+	if cap(w.url) > most || cap(w.canonical) > most || cap(w.arena) > most {
+		return
+	}
+	w.reset()
+	pool.Put(w)
 }
 
 func (w *scratch) reset() {

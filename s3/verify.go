@@ -82,8 +82,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if inbound == nil {
 		inbound = pipeline.DirectInbound
 	}
-	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway,
-		keys: sigv4.NewCache(family()), scratch: sync.Pool{New: func() any { return new(scratch) }}}, nil
+	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway, keys: sigv4.NewCache(family())}, nil
 }
 
 // claim is what a request says about its signature, in either form.
@@ -140,9 +139,8 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, err
 	}
 
-	w := v.scratch.Get().(*scratch)
-	defer v.scratch.Put(w)
-	w.reset()
+	w := takeScratch(&v.scratch)
+	defer w.release(&v.scratch)
 	if err := w.canonicalise(f.op, &c, req, in, path, rawQuery); err != nil {
 		return nil, err
 	}

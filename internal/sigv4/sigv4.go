@@ -86,11 +86,14 @@ func AppendStringToSign(dst []byte, algorithm string, stamp Stamp, scope *Scope,
 // A Family is one of the three schemes: what stands before the secret and what ends the chain.
 type Family struct{ Prefix, Terminator string }
 
-// DeriveKey runs the chain: HMAC of the date under the prefixed secret, then of region, service and terminator, each
-// under the result before.
+// DeriveKey returns the signing key for a scope.
 func (f Family) DeriveKey(secret []byte, scope Scope) []byte {
-	key := append([]byte(f.Prefix), secret...)
-	for _, part := range [...]string{string(scope.Date[:]), scope.Region, scope.Service, f.Terminator} {
+	return Chain(append([]byte(f.Prefix), secret...), string(scope.Date[:]), scope.Region, scope.Service, f.Terminator)
+}
+
+// Chain takes the HMAC of the first part under key, of the next part under the result, and so on.
+func Chain(key []byte, parts ...string) []byte {
+	for _, part := range parts {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(part))
 		key = mac.Sum(nil)

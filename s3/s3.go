@@ -81,7 +81,7 @@ type Signer struct {
 	source   CredentialSource
 	clock    pipeline.Clock
 	limits   pipeline.Limits
-	keys     *sigv4.Cache
+	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
 	scratch  sync.Pool // of *scratch
 }
 
@@ -118,7 +118,7 @@ func New(c Config) (*Signer, error) {
 		source:   c.Credentials,
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
-		keys:     sigv4.NewCache(family()),
+		keys:     sigv4.NewCache(family().NewKey),
 	}, nil
 }
 
@@ -187,7 +187,7 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	}
 	stamp := sigv4.StampOf(plan.Start)
 	scope := sigv4.Scope{Date: stamp.Date(), Region: t.region, Service: t.service}
-	key := s.keys.Key(creds.SecretKey, &scope)
+	key := s.keys.Key(creds.SecretKey, scope)
 
 	url, host, path := t.appendURL(w.url[:0], r.Key)
 	w.url = url
@@ -295,7 +295,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	}
 	stamp := sigv4.StampOf(plan.Start)
 	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
-	key := s.keys.Key(creds.SecretKey, &scope)
+	key := s.keys.Key(creds.SecretKey, scope)
 
 	host := hostOf(req)
 	if err := w.addRequestHeaders(op, req, host); err != nil {
@@ -370,7 +370,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	}
 	stamp := sigv4.StampOf(plan.Now)
 	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
-	key := s.keys.Key(creds.SecretKey, &scope)
+	key := s.keys.Key(creds.SecretKey, scope)
 
 	h := req.Header.Clone()
 	if h == nil {

@@ -55,7 +55,7 @@ type Verifier struct {
 	inbound  func(*http.Request) (signer.Inbound, error)
 	clock    clock.Clock
 	leeway   time.Duration
-	keys     *sigv4.Cache
+	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
 	scratch  sync.Pool // of *scratch
 }
 
@@ -82,7 +82,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if inbound == nil {
 		inbound = pipeline.DirectInbound
 	}
-	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway, keys: sigv4.NewCache(family())}, nil
+	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway, keys: sigv4.NewCache(family().NewKey)}, nil
 }
 
 // claim is what a request says about its signature, in either form.
@@ -148,17 +148,10 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	scope := sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
 	w.trace(ctx)
-	k := v.keys.Find(creds.SecretKey, &scope)
-	fresh := k == nil
-	if fresh {
-		k = v.keys.Derive(creds.SecretKey, &scope)
-	}
-	if !k.Verify(w.toSign, c.Signature) {
+	match := func(k *sigv4.Key) bool { return k.Verify(w.toSign, c.Signature) }
+	if !v.keys.Verify(creds.SecretKey, scope, match) {
 		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
 			"the request is not the one that was signed, or was signed with another secret; compare the canonical requests (signer.WithTrace)")
-	}
-	if fresh {
-		v.keys.Store(k)
 	}
 	return v.grant(&c, req, bucket, key), nil
 }

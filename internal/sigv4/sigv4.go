@@ -54,7 +54,8 @@ func ParseStamp(s string) (time.Time, error) {
 	return t, nil
 }
 
-// A Scope says what a signing key is for. With the terminator of its family it is the credential scope.
+// A Scope says what a signing key is for. With the terminator of its family it is the credential scope. Region is ""
+// where a scope has none (SigV4a).
 type Scope struct {
 	Date            Date
 	Region, Service string
@@ -64,8 +65,10 @@ type Scope struct {
 func (s *Scope) Append(dst []byte, sep, terminator string) []byte {
 	dst = append(dst, s.Date[:]...)
 	dst = append(dst, sep...)
-	dst = append(dst, s.Region...)
-	dst = append(dst, sep...)
+	if s.Region != "" {
+		dst = append(dst, s.Region...)
+		dst = append(dst, sep...)
+	}
 	dst = append(dst, s.Service...)
 	dst = append(dst, sep...)
 	return append(dst, terminator...)
@@ -103,10 +106,8 @@ func Chain(key []byte, parts ...string) []byte {
 
 // A Key is a signing key of one day and scope. It is safe for concurrent use.
 type Key struct {
-	scope  Scope
-	secret signer.Secret
-	macs   sync.Pool // of *mac: keyed states, so that a signature costs two blocks less and no allocation
-	token  atomic.Pointer[escapedToken]
+	Token
+	macs sync.Pool // of *mac: keyed states, so that a signature costs two blocks less and no allocation
 }
 
 type mac struct {
@@ -114,15 +115,10 @@ type mac struct {
 	sum [sha256.Size]byte
 }
 
-type escapedToken struct {
-	token   signer.Secret
-	escaped []byte
-}
-
 // NewKey derives a Key.
 func (f Family) NewKey(secret signer.Secret, scope Scope) *Key {
 	key := f.DeriveKey(secret.Reveal(), scope)
-	return &Key{scope: scope, secret: secret, macs: sync.Pool{New: func() any {
+	return &Key{macs: sync.Pool{New: func() any {
 		return &mac{Hash: hmac.New(sha256.New, key)}
 	}}}
 }
@@ -143,13 +139,21 @@ func (k *Key) Verify(stringToSign []byte, signature string) bool {
 	return hmac.Equal(k.AppendSignature(want[:0], stringToSign), []byte(signature))
 }
 
-// AppendToken appends the percent-encoded session token that goes with the key. Tokens are long, so the last one is
-// remembered in its encoded form.
-func (k *Key) AppendToken(dst []byte, token signer.Secret) []byte {
-	t := k.token.Load()
+// A Token remembers the session token that goes with a key in its percent-encoded form: tokens are long. The zero value
+// is ready.
+type Token struct{ last atomic.Pointer[escapedToken] }
+
+type escapedToken struct {
+	token   signer.Secret
+	escaped []byte
+}
+
+// AppendToken appends the encoded token.
+func (k *Token) AppendToken(dst []byte, token signer.Secret) []byte {
+	t := k.last.Load()
 	if t == nil || !t.token.Equal(token) {
 		t = &escapedToken{token, wire.AppendEscape(nil, string(token.Reveal()))}
-		k.token.Store(t)
+		k.last.Store(t)
 	}
 	return append(dst, t.escaped...)
 }

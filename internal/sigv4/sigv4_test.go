@@ -72,7 +72,7 @@ func TestKeyVerify(t *testing.T) {
 
 // Secrets, not ids, find a key: every part of the scope and every other secret has its own.
 func TestCacheTellsKeysApart(t *testing.T) {
-	c := NewCache(aws())
+	c := NewCache(aws().NewKey)
 	signatures := make(map[string]string)
 	for _, s := range []string{"one", "two"} {
 		for _, date := range []string{"20261124", "20261125"} {
@@ -80,7 +80,7 @@ func TestCacheTellsKeysApart(t *testing.T) {
 				for _, service := range []string{"s3", "", "us-east-1s3"} {
 					scope := Scope{Date([]byte(date)), region, service}
 					name := strings.Join([]string{s, date, region, service}, "/")
-					signature := string(c.Key(secret(s), &scope).AppendSignature(nil, []byte("text")))
+					signature := string(c.Key(secret(s), scope).AppendSignature(nil, []byte("text")))
 					if other, ok := signatures[signature]; ok {
 						t.Errorf("%s signs like %s", name, other)
 					}
@@ -96,41 +96,44 @@ func TestCacheTellsKeysApart(t *testing.T) {
 }
 
 func TestCacheHits(t *testing.T) {
-	c := NewCache(aws())
+	c := NewCache(aws().NewKey)
 	scope := Scope{Date([]byte("20261124")), "us-east-1", "s3"}
 	s := secret("one")
-	if c.Find(s, &scope) != nil {
+	if _, ok := c.Find(s, scope); ok {
 		t.Fatal("found before it was made")
 	}
-	k := c.Key(s, &scope)
-	if c.Key(s, &scope) != k || c.Find(s, &scope) != k {
+	k := c.Key(s, scope)
+	if found, ok := c.Find(s, scope); c.Key(s, scope) != k || found != k || !ok {
 		t.Error("not found a second time")
 	}
-	if c.Key(secret("one"), &scope) != k {
+	if c.Key(secret("one"), scope) != k {
 		t.Error("not found by an equal secret")
 	}
-	if n := testing.AllocsPerRun(100, func() { c.Key(s, &scope) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { c.Key(s, scope) }); n != 0 {
 		t.Errorf("a hit allocates %v times", n)
 	}
-	if k := c.Derive(secret("two"), &scope); c.Find(secret("two"), &scope) != nil || k == nil {
-		t.Error("Derive kept the key")
+	for _, matched := range []bool{false, true} {
+		got := c.Verify(secret("two"), scope, func(k *Key) bool { return matched })
+		if _, kept := c.Find(secret("two"), scope); got != matched || kept != matched {
+			t.Errorf("a check that says %v: Verify says %v, kept %v", matched, got, kept)
+		}
 	}
 }
 
 // Thousands of tenants stay within the bound, and most of a few hundred stay at all.
 func TestCacheIsBounded(t *testing.T) {
-	c := NewCache(aws())
+	c := NewCache(aws().NewKey)
 	scope := Scope{Date([]byte("20261124")), "us-east-1", "s3"}
 	fill := func(n int) (secrets []signer.Secret) {
 		for i := range n {
 			secrets = append(secrets, secret(fmt.Sprint("tenant ", i)))
-			c.Key(secrets[i], &scope)
+			c.Key(secrets[i], scope)
 		}
 		return
 	}
 	kept := func(secrets []signer.Secret) (n int) {
 		for _, s := range secrets {
-			if c.Find(s, &scope) != nil {
+			if _, ok := c.Find(s, scope); ok {
 				n++
 			}
 		}
@@ -144,20 +147,20 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A new day's keys take the place of the old day's first.
-func TestCacheForgetsOldDaysFirst(t *testing.T) {
-	c := NewCache(aws())
+// A full set gives up its oldest key: while two days' keys are used in turn, both stay.
+func TestCacheForgetsTheOldest(t *testing.T) {
+	c := NewCache(aws().NewKey)
 	s := secret("one")
-	scope := func(date, region string) *Scope { return &Scope{Date([]byte(date)), region, "s3"} }
-	for i := range cacheWays {
-		c.Key(s, scope("20261124", fmt.Sprint(i)))
-	}
-	today := scope("20261125", "0")
-	c.Key(s, today)
-	for i := 1; i < cacheWays; i++ {
-		c.Key(s, scope("20261125", fmt.Sprint(i)))
-		if c.Find(s, today) == nil {
-			t.Fatalf("today's first key went while yesterday's were there (%d)", i)
+	scope := func(day int) Scope { return Scope{Date([]byte(fmt.Sprintf("202611%02d", day))), "us-east-1", "s3"} }
+	for day := 1; day <= 3*cacheWays; day++ {
+		c.Key(s, scope(day))
+		for back := range min(day, cacheWays) {
+			if _, ok := c.Find(s, scope(day-back)); !ok {
+				t.Errorf("on day %d the key of %d days ago is gone", day, back)
+			}
+		}
+		if _, ok := c.Find(s, scope(day-cacheWays)); ok {
+			t.Errorf("on day %d the key of %d days ago is still there", day, cacheWays)
 		}
 	}
 }
@@ -176,7 +179,7 @@ func TestAppendToken(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	c := NewCache(aws())
+	c := NewCache(aws().NewKey)
 	text := []byte("text")
 	want := make([][]byte, 50)
 	scope := Scope{Date([]byte("20261124")), "us-east-1", "s3"}
@@ -188,7 +191,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 2000 {
 				n := (i*7 + g) % len(want)
-				k := c.Key(secret(fmt.Sprint(n)), &scope)
+				k := c.Key(secret(fmt.Sprint(n)), scope)
 				if !bytes.Equal(k.AppendSignature(nil, text), want[n]) {
 					t.Errorf("secret %d signed with another's key", n)
 				}

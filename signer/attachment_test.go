@@ -40,6 +40,7 @@ func TestAttachment(t *testing.T) {
 		{"long extension", "a." + strings.Repeat("b", 300), `attachment; filename="a.` + strings.Repeat("b", 253) + `"`},
 		{"long, without extension", strings.Repeat("é", 200), `attachment; filename="` + strings.Repeat("_", 127) + `"; filename*=UTF-8''` + strings.Repeat("%C3%A9", 127)},
 		{"long, cut within a character", strings.Repeat("é", 200) + ".md", `attachment; filename="` + strings.Repeat("_", 126) + `.md"; filename*=UTF-8''` + strings.Repeat("%C3%A9", 126) + ".md"},
+		{"cut leaves a space", strings.Repeat("a", 254) + " bc", `attachment; filename="` + strings.Repeat("a", 254) + `"`},
 		{"cut leaves dots", strings.Repeat(".", 255) + strings.Repeat("a", 40), "attachment"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -27,15 +27,15 @@ const redactMark = "REDACTED"
 // Azure SAS (the sig and the identities behind a user delegation), Alibaba Cloud OSS (V4, V2 and V1), Cloud CDN and
 // Media CDN (its tokens in the path too), upload ids, customer-provided encryption keys, and what is usually called a
 // token, key, password or secret. Names match in any case, however often they are percent-encoded, with or without
-// dashes, in the query, in the fragment and in a URL that is itself a parameter. Userinfo loses its password, or all of
-// itself if there is no password, for then the name is the token.
+// dashes, in the query, in the fragment and in a URL that is itself a parameter. Userinfo (RFC 3986, section 3.2.1) loses
+// its password, or all of itself if there is no password, for then the name is the token.
 //
 // Two secrets keep a part that a reader needs. A credential (X-Amz-Credential and its kin) keeps its scope, because a
 // wrong region or day is the usual mistake, and loses the access key id. A signature of 32 characters or more becomes
 // "REDACTED-" and the first 8 hex digits of the SHA-256 of its decoded value, so that log lines about one URL can be
 // joined. That gives nothing away: those 32 bits fit a vast number of signatures, and each guess at one still has to
-// be tried against the service. Shorter values, which might be guessed, become plain REDACTED. A digest of an encryption key
-// (…-key-MD5, …-key-SHA256), KeyName and URLPrefix are not secret and stay.
+// be tried against the service. Shorter values, which might be guessed, become plain REDACTED. A digest of an encryption
+// key (…-key-MD5, …-key-SHA256), KeyName and URLPrefix are not secret and stay.
 //
 // rawURL may be anything, also what url.Parse refuses: broken escapes, spaces, control characters, HTML or JSON
 // escapes of the ampersand. When in doubt more is hidden, never less. Redacting twice changes nothing.
@@ -73,9 +73,9 @@ func RedactHeader(h http.Header) http.Header {
 // nil stays nil, and an error with nothing to hide is returned as it is. Otherwise each *url.Error in the chain is
 // replaced by a copy with a redacted URL, and texts that repeat the URL, or only its secrets, are cleaned too, as are
 // other URLs in them. errors.Is and errors.As find everything that they found before, through errors.Join and other
-// multiple wraps also; Timeout and Temporary answer as before. As hands out the redacted copy when asked for a *url.Error or
-// for an interface that it implements, such as net.Error; a wrapper of another concrete type is handed out as it is, so
-// log the result of RedactError and not what As took out of it.
+// multiple wraps also; Timeout and Temporary answer as before. As hands out the redacted copy when asked for a *url.Error
+// or for an interface that it implements, such as net.Error; a wrapper of another concrete type is handed out as it is,
+// so log the result of RedactError and not what As took out of it.
 func RedactError(err error) error {
 	if err == nil {
 		return nil
@@ -689,5 +689,7 @@ type redactedNetError struct {
 	net net.Error
 }
 
-func (e redactedNetError) Timeout() bool   { return e.net.Timeout() }
-func (e redactedNetError) Temporary() bool { return e.net.Temporary() } //nolint:staticcheck // net.Error demands it
+func (e redactedNetError) Timeout() bool { return e.net.Timeout() }
+
+//lint:ignore SA1019 net.Error demands it
+func (e redactedNetError) Temporary() bool { return e.net.Temporary() }

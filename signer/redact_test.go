@@ -173,6 +173,9 @@ func TestRedactURL(t *testing.T) {
 		{"scope of another kind", "https://h/?X-Amz-Credential=AK/2026/x/s3/aws4_request&x-oss-credential=secret/20261122", "https://h/?X-Amz-Credential=REDACTED&x-oss-credential=REDACTED"},
 		{"key id with slash", "https://h/?X-Amz-Credential=A/K/20261122/r/s3/aws4_request", "https://h/?X-Amz-Credential=REDACTED/20261122/r/s3/aws4_request"},
 		{"fingerprint is of the decoded value", "https://h/?sig=%61%65" + hex64[2:], "https://h/?sig=" + hex64FP},
+		{"value within a value", "https://h/?sig%253Da;x-oss-signature=b%26c&d=1", "https://h/?sig%253DREDACTED&d=1"},
+		{"at within a value", "https://a:b/&sig=c@d&e=1", "https://a:REDACTED&e=1"},
+		{"delimiter within a value", "x://y%3Dsig%3Da?b%26c@d", "x://REDACTED@d"},
 		{"nothing", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -386,6 +389,7 @@ func TestRedactError(t *testing.T) {
 		{"wrapper prints the query", fmt.Errorf("X-Amz-Signature=%s: %w", secret, failed(sentinel)), sentinel, "X-Amz-Signature=REDACTED: Get"},
 		{"joined", errors.Join(io.EOF, failed(sentinel)), sentinel, "EOF\nGet"},
 		{"two wrapped", fmt.Errorf("%w and %w", failed(io.EOF), failed(sentinel)), sentinel, `REDACTED&t=\x7f\"é": EOF and Get`},
+		{"joined under a text that hides it", opaqueJoin{io.EOF, failed(sentinel)}, sentinel, "failed"},
 		{"deep", wrapper{fmt.Errorf("a: %w", errors.Join(wrapper{failed(sentinel)}))}, sentinel, "a: Get"},
 		{"nested", failed(failed(sentinel)), sentinel, "sentinel"},
 		{"inner text repeats the URL", failed(fmt.Errorf("bad %q: %w", signed, sentinel)), sentinel, `: bad "https://h/a b?X-Amz-Expires=60&X-Amz-Signature=REDACTED`},
@@ -437,6 +441,11 @@ type opaqueWrap struct{ error }
 func (o opaqueWrap) Error() string { return "failed" }
 func (o opaqueWrap) Unwrap() error { return o.error }
 
+type opaqueJoin []error
+
+func (o opaqueJoin) Error() string   { return "failed" }
+func (o opaqueJoin) Unwrap() []error { return o }
+
 func TestRedactErrorAs(t *testing.T) {
 	signed := "https://h/?sig=S3cr3tSignatureValue"
 	coded := &errWithURL{404}
@@ -477,6 +486,26 @@ func TestRedactErrorUnchanged(t *testing.T) {
 	} {
 		if got := signer.RedactError(err); got != err {
 			t.Errorf("RedactError(%v) = %v, want the very same", err, got)
+		}
+	}
+}
+
+// A URL that begins with another one, and one that is no single word, are replaced whole.
+func TestRedactErrorWholeURL(t *testing.T) {
+	failed := func(u string) error { return &url.Error{Op: "Get", URL: u, Err: io.EOF} }
+	long := "https://h/?sig=" + hex64 + "ff"
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{
+			fmt.Errorf("%w; %w", failed(long[:len(long)-2]), failed(long)),
+			`Get "` + signer.RedactURL(long[:len(long)-2]) + `": EOF; Get "` + signer.RedactURL(long) + `": EOF`,
+		},
+		{fmt.Errorf("x: %w", failed("https://h/?sig=\x7fa b")), `x: Get "https://h/?sig=REDACTED": EOF`},
+	} {
+		if got := signer.RedactError(tt.err).Error(); got != tt.want {
+			t.Errorf("RedactError(%q)\n got %s\nwant %s", tt.err, got, tt.want)
 		}
 	}
 }

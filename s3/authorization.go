@@ -16,16 +16,18 @@ import (
 
 // Authorization is what an Authorization header, or the query of a presigned URL, says about its signature.
 type Authorization struct {
+	Algorithm       string // AWS4-HMAC-SHA256, or for several regions AWS4-ECDSA-P256-SHA256
 	AccessKeyID     string
-	Date            string // of the credential scope, 20060102
-	Region, Service string
+	Date            string   // of the credential scope, 20060102
+	Region, Service string   // Region is "" for several regions
 	SignedHeaders   []string // lower case, sorted
-	Signature       string   // 64 hexadecimal digits in lower case
+	Signature       string   // hexadecimal digits in lower case
 }
 
 // ParseAuthorization parses the value of an Authorization header:
 //
 //	AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request,SignedHeaders=a;b,Signature=HEX
+//	AWS4-ECDSA-P256-SHA256 Credential=ID/DATE/SERVICE/aws4_request,SignedHeaders=a;b,Signature=HEX
 //
 // The three pairs may come in any order, with or without a space after the comma; nothing else may. The error joins an
 // *signer.Error wrapping ErrMalformed for each fault, with the key at fault as its Field.
@@ -58,14 +60,11 @@ func (f *faults) err() error { return errors.Join(f.errs...) }
 func (f *faults) authorization(header string) (a Authorization) {
 	const field = "Authorization"
 	name, rest, _ := strings.Cut(header, " ")
-	switch {
-	case name == "AWS4-ECDSA-P256-SHA256":
-		f.add(signer.ErrUnsupported, field, "signatures for several regions (SigV4a) are not supported")
-		return a
-	case name != algorithm:
+	if name != algorithm && name != algorithm4a {
 		f.malformed(field, "it does not begin with %s and a space", algorithm)
 		return a
 	}
+	a.Algorithm = name
 	seen := make(map[string]bool, 3)
 	for pair := range strings.SplitSeq(rest, ",") {
 		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
@@ -100,11 +99,12 @@ func (f *faults) authorization(header string) (a Authorization) {
 // presignedQuery is what a presigned URL says about its signature.
 type presignedQuery struct {
 	Authorization
-	stamp   string
-	date    time.Time
-	expires time.Duration
-	token   string
-	others  url.Values // the parameters that are not the signature's, decoded
+	stamp     string
+	date      time.Time
+	expires   time.Duration
+	token     string
+	regionSet string     // SigV4a
+	others    url.Values // the parameters that are not the signature's, decoded
 }
 
 // query reads the query form.
@@ -112,6 +112,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 	const payloadParam = "X-Amz-Content-Sha256" // the JavaScript SDK sends it here; it says nothing new
 	seen := make(map[string]bool, 8)
 	q.others = make(url.Values)
+	var credential, signature string // their form follows from the algorithm, which may come after them
 	for rawName, rawValue := range wire.Pairs(rawQuery) {
 		name, err1 := wire.UnescapeQuery(rawName)
 		value, err2 := wire.UnescapeQuery(rawValue)
@@ -131,15 +132,11 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 		}
 		switch name {
 		case "X-Amz-Algorithm":
-			switch value {
-			case algorithm:
-			case "AWS4-ECDSA-P256-SHA256":
-				f.add(signer.ErrUnsupported, name, "signatures for several regions (SigV4a) are not supported")
-			default:
+			if q.Algorithm = value; value != algorithm && value != algorithm4a {
 				f.malformed(name, "it is not %s", algorithm)
 			}
 		case "X-Amz-Credential":
-			f.credential(&q.Authorization, name, value)
+			credential = value
 		case "X-Amz-Date":
 			q.stamp = value
 			var err error
@@ -159,7 +156,9 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 		case "X-Amz-SignedHeaders":
 			f.signedHeaders(&q.Authorization, name, value)
 		case "X-Amz-Signature":
-			f.signature(&q.Authorization, name, value)
+			signature = value
+		case "X-Amz-Region-Set":
+			q.regionSet = value
 		case payloadParam:
 			if value != unsignedPayload {
 				f.malformed(name, "in a URL it can only be %s", unsignedPayload)
@@ -173,18 +172,41 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			f.malformed(name, "it is missing; query-string authentication needs it")
 		}
 	}
+	if seen["x-amz-credential"] {
+		f.credential(&q.Authorization, "X-Amz-Credential", credential)
+	}
+	if seen["x-amz-signature"] {
+		f.signature(&q.Authorization, "X-Amz-Signature", signature)
+	}
+	f.regionSet(q.Algorithm, seen["x-amz-region-set"], q.regionSet)
 	if q.Date != "" && !q.date.IsZero() && q.Date != q.stamp[:8] {
 		f.add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
 	}
 	return q
 }
 
-// credential reads ID/DATE/REGION/SERVICE/aws4_request. The parts are counted from the end.
+// regionSet demands a region set exactly if the algorithm has one.
+func (f *faults) regionSet(algo string, there bool, set string) {
+	switch {
+	case algo == algorithm4a && set == "":
+		f.malformed("X-Amz-Region-Set", "it is missing or empty; %s needs it", algorithm4a)
+	case algo == algorithm && there:
+		f.malformed("X-Amz-Region-Set", "it does not go with %s", algorithm)
+	}
+}
+
+// credential reads ID/DATE/REGION/SERVICE/aws4_request; SigV4a has no region.
 func (f *faults) credential(a *Authorization, field, value string) {
-	parts := strings.Split(value, "/")
-	if len(parts) != 5 || slices.Contains(parts, "") {
-		f.malformed(field, "it must be ID/DATE/REGION/SERVICE/%s", terminator)
+	parts, form := strings.Split(value, "/"), "ID/DATE/REGION/SERVICE/"+terminator
+	if a.Algorithm == algorithm4a {
+		form = "ID/DATE/SERVICE/" + terminator
+	}
+	if len(parts) != strings.Count(form, "/")+1 || slices.Contains(parts, "") {
+		f.malformed(field, "it must be %s", form)
 		return
+	}
+	if a.Algorithm == algorithm4a {
+		parts = slices.Insert(parts, 2, "") // no region
 	}
 	a.AccessKeyID, a.Date, a.Region, a.Service = parts[0], parts[1], parts[2], parts[3]
 	if _, err := time.Parse("20060102", a.Date); err != nil {
@@ -217,7 +239,14 @@ func (f *faults) signedHeaders(a *Authorization, field, value string) {
 }
 
 func (f *faults) signature(a *Authorization, field, value string) {
-	if a.Signature = value; len(value) != 64 || !lowerHex(value) {
+	a.Signature = value
+	switch {
+	case a.Algorithm == algorithm4a:
+		const longest = 144 // two numbers of 32 bytes in DER
+		if len(value) > longest || len(value)%2 == 1 || value == "" || !lowerHex(value) {
+			f.malformed(field, "it is not a DER-encoded signature in hexadecimal digits in lower case")
+		}
+	case len(value) != 64 || !lowerHex(value):
 		f.malformed(field, "it is not 64 hexadecimal digits in lower case")
 	}
 }

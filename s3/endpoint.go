@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
 	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
@@ -20,6 +21,7 @@ type endpoint struct {
 	addressing signer.Addressing
 	region     string // for the credential scope
 	service    string // for the credential scope
+	regionSet  string // for SigV4a, else ""
 	custom     bool   // not AWS's own: buckets stand in the path unless told otherwise
 	accelerate bool
 }
@@ -30,8 +32,14 @@ func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
 	if e.service == "" {
 		e.service = "s3"
 	}
-	if err := checkRegion(op, c.Region, c.Endpoint != nil); err != nil {
+	var err error
+	if e.regionSet, err = joinRegionSet(op, c.RegionSet); err != nil {
 		return e, err
+	}
+	if c.Region != "" || e.regionSet == "" {
+		if err := checkRegion(op, c.Region, c.Endpoint != nil); err != nil {
+			return e, err
+		}
 	}
 	if !bucketName(e.service) {
 		return e, op.Errorf(signer.ErrRequest, "Service", "%q is no service; leave it empty for s3", e.service)
@@ -60,6 +68,10 @@ func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
 		e.region = "us-east-1"
 	}
 	switch {
+	case c.Region == "" && (c.DualStack || c.FIPS || c.Accelerate):
+		return e, op.Errorf(signer.ErrRequest, "RegionSet", "DualStack, FIPS and Accelerate are for endpoints of one region")
+	case c.Region == "":
+		e.host = multiRegionDomain
 	case c.Accelerate && c.DualStack:
 		e.host = "s3-accelerate.dualstack.amazonaws.com"
 	case c.Accelerate:
@@ -70,6 +82,32 @@ func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
 		e.host = awsHost("s3", e.region, c.FIPS, c.DualStack)
 	}
 	return e, nil
+}
+
+// multiRegionDomain is where multi-region access points live.
+const multiRegionDomain = "accesspoint.s3-global.amazonaws.com"
+
+// checkRegionSet refuses hosts of AWS's that do not go with the algorithm: a multi-region access point takes no signature for
+// one region, and an endpoint of one region none for several.
+func (e *endpoint) checkRegionSet(op pipeline.Op, host string) error {
+	host = strings.ToLower(host)
+	several := strings.HasSuffix(host, "."+multiRegionDomain) || strings.Contains(host, ".s3-outposts.")
+	switch {
+	case several && e.regionSet == "":
+		return op.Errorf(signer.ErrRequest, "RegionSet", `%s takes signatures for several regions; set RegionSet to {"*"}`, host)
+	case !several && e.regionSet != "" && !e.custom && strings.Contains(host, ".amazonaws."):
+		return op.Errorf(signer.ErrRequest, "RegionSet", "%s is an endpoint of one region; leave RegionSet out", host)
+	}
+	return nil
+}
+
+// scope is the credential scope of the endpoint.
+func (e *endpoint) scope(stamp sigv4.Stamp) scope {
+	sc := scope{Scope: sigv4.Scope{Date: stamp.Date(), Region: e.region, Service: e.service}, regionSet: e.regionSet}
+	if sc.regionSet != "" {
+		sc.Region = "" // it is in the set
+	}
+	return sc
 }
 
 // awsHost is the host of a regional service: s3[-fips][.dualstack].REGION.amazonaws.com.
@@ -149,6 +187,9 @@ func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
 	if strings.HasSuffix(bucket, "--x-s3") {
 		return t, op.Errorf(signer.ErrUnsupported, "Bucket", "%s is a directory bucket (S3 Express), which takes only session keys from CreateSession", bucket)
 	}
+	if e.regionSet != "" && !e.custom {
+		return t, op.Errorf(signer.ErrRequest, "RegionSet", "%q is a bucket of one region; several regions go with the ARN of a multi-region access point, or an Endpoint of your own", bucket)
+	}
 	if len(bucket) > 255 || !bucketName(bucket) {
 		return t, op.Errorf(signer.ErrRequest, "Bucket", "%q is no bucket name; letters, digits, '.', '-' and '_' make one", bucket)
 	}
@@ -184,26 +225,58 @@ func (t *target) accessPoint(op pipeline.Op) error {
 		return bad(signer.ErrRequest, "%q is no ARN; it has the form arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME", t.bucket)
 	}
 	service, region, account, resource := arn[2], arn[3], arn[4], arn[5]
-	kind, name, _ := strings.Cut(strings.Replace(resource, ":", "/", 1), "/")
+	resource = strings.ReplaceAll(resource, ":", "/")
+	kind, name, _ := strings.Cut(resource, "/")
+	ownHost := !t.custom && !t.accelerate && t.addressing != signer.AddressingPath
+	// Of the hosts that could follow, take the one with the flags of the endpoint.
+	fips, dualStack := strings.HasPrefix(t.host, "s3-fips."), strings.Contains(t.host, ".dualstack.")
 	switch {
-	case service == "s3-outposts" || region == "" && strings.HasSuffix(name, ".mrap"):
-		return bad(signer.ErrUnsupported, "%q takes signatures for several regions (SigV4a)", t.bucket)
+	case !ownHost:
+		return bad(signer.ErrRequest, "an access point's ARN has a host name of its own, which goes with neither Endpoint nor Accelerate nor AddressingPath")
+	case service == "s3" && region == "" && kind == "accesspoint":
+		alias, ok := strings.CutSuffix(name, ".mrap")
+		switch {
+		case !ok || !label(alias):
+			return bad(signer.ErrRequest, "%q is not the ARN of a multi-region access point, which ends in ALIAS.mrap", t.bucket)
+		case fips || dualStack:
+			return bad(signer.ErrUnsupported, "multi-region access points have neither FIPS nor dual-stack endpoints")
+		}
+		return t.severalRegions(name + "." + multiRegionDomain)
+	case service == "s3-outposts":
+		part := strings.Split(resource, "/")
+		switch {
+		case len(part) != 4 || part[0] != "outpost" || part[2] != "accesspoint" || !label(part[1]) || !label(part[3]) || !label(account) || !label(region):
+			return bad(signer.ErrRequest, "%q is not the ARN of an access point on an outpost, outpost/ID/accesspoint/NAME", t.bucket)
+		case t.region != "" && t.region != region:
+			return bad(signer.ErrRequest, "the outpost is in %q, the signer in %q; make a signer for the outpost's region", region, t.region)
+		case fips || dualStack:
+			return bad(signer.ErrUnsupported, "outposts have neither FIPS nor dual-stack endpoints here")
+		}
+		t.service = service
+		return t.severalRegions(part[3] + "-" + account + "." + part[1] + ".s3-outposts." + region + "." + partitionSuffix(region))
+	case t.regionSet != "":
+		return bad(signer.ErrRequest, "the access point is one of one region; leave RegionSet out")
 	case service != "s3" && service != "s3-object-lambda" || kind != "accesspoint":
 		return bad(signer.ErrRequest, "%q is not the ARN of an access point", t.bucket)
 	case region != t.region:
 		return bad(signer.ErrRequest, "the access point is in %q, the signer in %q; make a signer for the access point's region", region, t.region)
 	case !label(account) || !label(name) || len(name)+len(account) > 62:
 		return bad(signer.ErrRequest, "%q has no account or no name that can be part of a host name", t.bucket)
-	case t.custom || t.accelerate || t.addressing == signer.AddressingPath:
-		return bad(signer.ErrRequest, "an access point's ARN has a host name of its own, which goes with neither Endpoint nor Accelerate nor AddressingPath")
 	}
-	// Of the hosts that could follow, take the one with the flags of the endpoint.
-	fips, dualStack := strings.HasPrefix(t.host, "s3-fips."), strings.Contains(t.host, ".dualstack.")
 	prefix := "s3-accesspoint"
 	if service == "s3-object-lambda" {
 		prefix, t.service = service, service
 	}
 	t.host = name + "-" + account + "." + awsHost(prefix, region, fips, dualStack)
+	return nil
+}
+
+// severalRegions points a target at a host that takes SigV4a.
+func (t *target) severalRegions(host string) error {
+	t.host = host
+	if t.regionSet == "" {
+		t.regionSet = "*"
+	}
 	return nil
 }
 

@@ -45,7 +45,8 @@ type Config struct {
 	// Bucket is used where a Request names none: a bucket, an access point's alias, or its ARN.
 	Bucket string
 
-	// RegionSet is for signatures that hold in several regions (SigV4a). They are not supported yet: set, it is an error.
+	// RegionSet makes signatures that hold in several regions (SigV4a): their names, or "*" alone for all. Region may then be
+	// empty. AWS takes them at multi-region access points and at Outposts, whose ARNs imply "*".
 	RegionSet []string
 
 	// Endpoint is the service's address, with a base path if it has one; nil means AWS's own. It is what the client
@@ -82,7 +83,8 @@ type Signer struct {
 	clock    pipeline.Clock
 	limits   pipeline.Limits
 	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
-	scratch  sync.Pool // of *scratch
+	keys4a   func() *sigv4.Cache[keyID, *key4a] // made when it is first needed
+	scratch  sync.Pool                          // of *scratch
 }
 
 var (
@@ -106,9 +108,6 @@ func New(c Config) (*Signer, error) {
 	case ok:
 		errs = append(errs, fixed.check(op))
 	}
-	if c.RegionSet != nil {
-		errs = append(errs, op.Errorf(signer.ErrUnsupported, "RegionSet", "signatures for several regions (SigV4a) are not supported; set Region alone"))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -119,6 +118,7 @@ func New(c Config) (*Signer, error) {
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
 		keys:     sigv4.NewCache(family().NewKey),
+		keys4a:   sync.OnceValue(newCache4a),
 	}, nil
 }
 
@@ -186,8 +186,8 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 		return plan, 0, err
 	}
 	stamp := sigv4.StampOf(plan.Start)
-	scope := sigv4.Scope{Date: stamp.Date(), Region: t.region, Service: t.service}
-	key := s.keys.Key(creds.SecretKey, scope)
+	sc := t.scope(stamp)
+	key := s.key(&creds, &sc)
 
 	url, host, path := t.appendURL(w.url[:0], r.Key)
 	w.url = url
@@ -207,13 +207,13 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	if len(before) > 0 {
 		w.url = append(wire.AppendParams(w.url, before), '&')
 	}
-	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &scope, plan.End-plan.Start, w.headers)
+	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.headers)
 	if len(after) > 0 {
 		w.url = wire.AppendParams(append(w.url, '&'), after)
 	}
 
 	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.url[path:query-1], w.url[query:], w.headers, w.payload())
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = append(w.url, "&X-Amz-Signature="...)
 	w.url = key.AppendSignature(w.url, w.toSign)
@@ -266,6 +266,14 @@ func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *p
 	return plan, creds, plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
 }
 
+// key returns the signing key for a scope.
+func (s *Signer) key(creds *Credentials, sc *scope) signingKey {
+	if sc.regionSet != "" {
+		return s.keys4a().Key(creds.SecretKey, keyID(creds.AccessKeyID))
+	}
+	return s.keys.Key(creds.SecretKey, sc.Scope)
+}
+
 // credentials asks the source for a key that lives until then.
 func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
 	creds, err := s.source.Credentials(ctx, until)
@@ -288,14 +296,17 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err := checkConflict(op, req, false); err != nil {
 		return nil, err
 	}
+	if err := s.endpoint.checkRegionSet(op, req.URL.Host); err != nil {
+		return nil, err
+	}
 	now, offset := s.clock.Read()
 	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
 	stamp := sigv4.StampOf(plan.Start)
-	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
-	key := s.keys.Key(creds.SecretKey, scope)
+	sc := s.endpoint.scope(stamp)
+	key := s.key(&creds, &sc)
 
 	host := hostOf(req)
 	if err := w.addRequestHeaders(op, req, host); err != nil {
@@ -312,14 +323,14 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
 		w.url = append(append(w.url, kept...), '&')
 	}
-	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &scope, plan.End-plan.Start, w.headers)
+	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.headers)
 
 	if err := w.canonicalPathAndQuery(op, path, string(w.url[query:])); err != nil {
 		return nil, err
 	}
 	method := methodOf(req.Method)
 	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.path, w.query, w.headers, w.payload())
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = append(w.url, "&X-Amz-Signature="...)
 	w.url = key.AppendSignature(w.url, w.toSign)
@@ -356,6 +367,9 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if err := checkConflict(op, req, true); err != nil {
 		return err
 	}
+	if err := s.endpoint.checkRegionSet(op, req.URL.Host); err != nil {
+		return err
+	}
 	now, _ := s.clock.Read()
 	plan, err := pipeline.PlanTimes(op, now, &pipeline.Ask{Expires: time.Second}, pipeline.Limits{})
 	if err != nil {
@@ -369,21 +383,25 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 		return err
 	}
 	stamp := sigv4.StampOf(plan.Now)
-	scope := sigv4.Scope{Date: stamp.Date(), Region: s.endpoint.region, Service: s.endpoint.service}
-	key := s.keys.Key(creds.SecretKey, scope)
+	sc := s.endpoint.scope(stamp)
+	key := s.key(&creds, &sc)
 
 	h := req.Header.Clone()
 	if h == nil {
 		h = make(http.Header)
 	}
 	for name := range h {
-		if isSigned := strings.ToLower(name); isSigned == "authorization" || isSigned == "x-amz-date" || isSigned == "x-amz-security-token" {
-			delete(h, name) // in every spelling
+		switch strings.ToLower(name) { // in every spelling
+		case "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set":
+			delete(h, name)
 		}
 	}
 	h.Set("X-Amz-Date", string(stamp[:]))
 	if !creds.SessionToken.IsZero() {
 		h.Set("X-Amz-Security-Token", string(creds.SessionToken.Reveal()))
+	}
+	if sc.regionSet != "" {
+		h.Set("X-Amz-Region-Set", sc.regionSet)
 	}
 	if headerValues(h, contentSHA256) == nil {
 		h.Set("X-Amz-Content-Sha256", unsignedPayload)
@@ -396,9 +414,9 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 		return err
 	}
 	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, w.payload())
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
-	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &scope, w.headers, key, w.toSign)
+	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &sc, w.headers, key, w.toSign)
 	h.Set("Authorization", string(w.url))
 	req.Header = h
 	if host != req.URL.Host {
@@ -445,7 +463,7 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 		}
 		return nil
 	}
-	for _, name := range [...]string{"authorization", "x-amz-date", "x-amz-security-token"} {
+	for _, name := range [...]string{"authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set"} {
 		if headerValues(req.Header, name) != nil {
 			return op.Errorf(signer.ErrConflict, http.CanonicalHeaderKey(name), "the header belongs to another signature, and services refuse two; remove it first")
 		}

@@ -111,11 +111,20 @@ func TestNewErrors(t *testing.T) {
 		{"ARN at an own endpoint", func(c *s3.Config) {
 			c.Bucket, c.Endpoint = "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap", mustURL(t, "http://h")
 		}, signer.ErrRequest, "Bucket"},
-		{"ARN for several regions", func(c *s3.Config) { c.Bucket = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap" }, signer.ErrUnsupported, "Bucket"},
-		{"ARN of an outpost", func(c *s3.Config) {
-			c.Bucket = "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-1/accesspoint/ap"
-		}, signer.ErrUnsupported, "Bucket"},
-		{"region set", func(c *s3.Config) { c.RegionSet = []string{"*"} }, signer.ErrUnsupported, "RegionSet"},
+		{"ARN for several regions that is none", func(c *s3.Config) { c.Bucket = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw" }, signer.ErrRequest, "Bucket"},
+		{"ARN for several regions with FIPS", func(c *s3.Config) { c.Bucket, c.FIPS = mrapARN, true }, signer.ErrUnsupported, "Bucket"},
+		{"ARN of an outpost with dual stack", func(c *s3.Config) { c.Bucket, c.DualStack = outpostARN, true }, signer.ErrUnsupported, "Bucket"},
+		{"ARN of an outpost in another region", func(c *s3.Config) { c.Bucket, c.Region = outpostARN, "us-east-1" }, signer.ErrRequest, "Bucket"},
+		{"ARN of an outpost without access point", func(c *s3.Config) { c.Bucket = "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-1" }, signer.ErrRequest, "Bucket"},
+		{"empty region set", func(c *s3.Config) { c.RegionSet = []string{} }, signer.ErrRequest, "RegionSet"},
+		{"all regions and one", func(c *s3.Config) { c.RegionSet = []string{"*", "eu-west-1"} }, signer.ErrRequest, "RegionSet"},
+		{"one region twice", func(c *s3.Config) { c.RegionSet = []string{"eu-west-1", "eu-west-1"} }, signer.ErrRequest, "RegionSet"},
+		{"region set with a comma", func(c *s3.Config) { c.RegionSet = []string{"eu-west-1,*"} }, signer.ErrRequest, "RegionSet"},
+		{"region set for a bucket of one region", func(c *s3.Config) { c.RegionSet = []string{"*"} }, signer.ErrRequest, "RegionSet"},
+		{"region set for an access point of one region", func(c *s3.Config) {
+			c.RegionSet, c.Bucket = []string{"*"}, "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap"
+		}, signer.ErrRequest, "Bucket"},
+		{"FIPS with no region", func(c *s3.Config) { c.RegionSet, c.Region, c.FIPS = []string{"*"}, "", true }, signer.ErrRequest, "RegionSet"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := s3.New(config(tt.edit))
@@ -127,9 +136,14 @@ func TestNewErrors(t *testing.T) {
 	}
 }
 
+const (
+	mrapARN    = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"
+	outpostARN = "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/ap"
+)
+
 func TestNewReportsAllThatIsWrong(t *testing.T) {
-	_, err := s3.New(s3.Config{RegionSet: []string{"*"}})
-	for _, field := range []string{"Region", "Credentials", "RegionSet"} {
+	_, err := s3.New(s3.Config{})
+	for _, field := range []string{"Region", "Credentials"} {
 		if err == nil || !strings.Contains(err.Error(), "s3: new: "+field+": ") {
 			t.Errorf("nothing about %s in\n%v", field, err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // This file is AWS Signature Version 4, top to bottom: the canonical request, the string to sign, the signature, and the
-// two places where it can stand, a URL's query and the Authorization header.
+// two places where it can stand, a URL's query and the Authorization header. What SigV4a does otherwise is in sigv4a.go.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
@@ -55,21 +55,47 @@ func appendCanonicalRequest(dst []byte, method string, path, query []byte, heade
 	return append(dst, payload...)
 }
 
+// A scope says what a signature is good for: a day, a service, and one region (SigV4) or a set of them (SigV4a).
+type scope struct {
+	sigv4.Scope
+	regionSet string // as it is signed; "" for SigV4
+}
+
+// algorithm names the algorithm that goes with the scope.
+func (s *scope) algorithm() string {
+	if s.regionSet != "" {
+		return algorithm4a
+	}
+	return algorithm
+}
+
+// A signingKey is a *sigv4.Key or a *key4a.
+type signingKey interface {
+	AppendSignature(dst, stringToSign []byte) []byte
+	AppendToken(dst []byte, token signer.Secret) []byte
+}
+
 // appendStringToSign appends the text that the signing key signs.
-func appendStringToSign(dst []byte, stamp sigv4.Stamp, scope *sigv4.Scope, canonicalRequest []byte) []byte {
-	return sigv4.AppendStringToSign(dst, algorithm, stamp, scope, terminator, canonicalRequest)
+func appendStringToSign(dst []byte, stamp sigv4.Stamp, sc *scope, canonicalRequest []byte) []byte {
+	return sigv4.AppendStringToSign(dst, sc.algorithm(), stamp, &sc.Scope, terminator, canonicalRequest)
 }
 
 // appendAuthParams appends the parameters of a presigned URL but the signature, in their canonical order.
-func appendAuthParams(dst []byte, id string, key *sigv4.Key, token signer.Secret, stamp sigv4.Stamp, scope *sigv4.Scope, expires int64, headers []header) []byte {
-	dst = append(dst, "X-Amz-Algorithm="+algorithm+"&X-Amz-Credential="...)
+func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret, stamp sigv4.Stamp, sc *scope, expires int64, headers []header) []byte {
+	dst = append(dst, "X-Amz-Algorithm="...)
+	dst = append(dst, sc.algorithm()...)
+	dst = append(dst, "&X-Amz-Credential="...)
 	dst = wire.AppendEscape(dst, id)
 	dst = append(dst, "%2F"...)
-	dst = scope.Append(dst, "%2F", terminator)
+	dst = sc.Append(dst, "%2F", terminator)
 	dst = append(dst, "&X-Amz-Date="...)
 	dst = append(dst, stamp[:]...)
 	dst = append(dst, "&X-Amz-Expires="...)
 	dst = strconv.AppendInt(dst, expires, 10)
+	if sc.regionSet != "" {
+		dst = append(dst, "&X-Amz-Region-Set="...)
+		dst = wire.AppendEscape(dst, sc.regionSet)
+	}
 	if !token.IsZero() {
 		dst = append(dst, "&X-Amz-Security-Token="...)
 		dst = key.AppendToken(dst, token)
@@ -79,11 +105,12 @@ func appendAuthParams(dst []byte, id string, key *sigv4.Key, token signer.Secret
 }
 
 // appendAuthorization appends the value of the Authorization header.
-func appendAuthorization(dst []byte, id string, scope *sigv4.Scope, headers []header, key *sigv4.Key, stringToSign []byte) []byte {
-	dst = append(dst, algorithm+" Credential="...)
+func appendAuthorization(dst []byte, id string, sc *scope, headers []header, key signingKey, stringToSign []byte) []byte {
+	dst = append(dst, sc.algorithm()...)
+	dst = append(dst, " Credential="...)
 	dst = append(dst, id...)
 	dst = append(dst, '/')
-	dst = scope.Append(dst, "/", terminator)
+	dst = sc.Append(dst, "/", terminator)
 	dst = append(dst, ",SignedHeaders="...)
 	dst = appendSignedHeaders(dst, headers, ";")
 	dst = append(dst, ",Signature="...)

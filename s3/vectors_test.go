@@ -24,7 +24,7 @@ type inputs struct {
 	region, service                 string
 	time                            time.Time
 	stamp                           sigv4.Stamp
-	scope                           sigv4.Scope
+	scope                           scope
 	method, scheme, host, path      string
 	query, headers                  [][2]string
 	payload, bucket, key, addressed string
@@ -54,7 +54,7 @@ func readInputs(t *testing.T, v *vector.Vector) inputs {
 	if string(in.stamp[:]) != v.Get(t, "time") {
 		t.Fatalf("stamp %s, the vector says %s", in.stamp, v.Get(t, "time"))
 	}
-	in.scope = sigv4.Scope{Date: in.stamp.Date(), Region: in.region, Service: in.service}
+	in.scope.Scope = sigv4.Scope{Date: in.stamp.Date(), Region: in.region, Service: in.service}
 	if body, ok := v.Lookup(t, "body"); ok {
 		sum := sha256.Sum256([]byte(body))
 		if got := hex.EncodeToString(sum[:]); got != in.payload {
@@ -137,7 +137,7 @@ func TestPresignedURLVectors(t *testing.T) {
 		// The scheme's functions, with the vector's service and payload hash.
 		var w scratch
 		in.canonical(t, &w, "") // for w.headers
-		key := family().NewKey(in.creds.SecretKey, in.scope)
+		key := family().NewKey(in.creds.SecretKey, in.scope.Scope)
 		params := string(appendAuthParams(nil, in.creds.AccessKeyID, key, signer.Secret{}, in.stamp, &in.scope, expires, w.headers))
 		query := params
 		if len(in.query) > 0 {
@@ -202,9 +202,9 @@ func TestHeaderVectors(t *testing.T) {
 		var w scratch
 		canonical := in.canonical(t, &w, in.rawQuery())
 		toSign := appendStringToSign(nil, in.stamp, &in.scope, canonical)
-		key := family().NewKey(in.creds.SecretKey, in.scope)
+		key := family().NewKey(in.creds.SecretKey, in.scope.Scope)
 		if want, ok := v.Lookup(t, "signing key"); ok {
-			if got := hex.EncodeToString(family().DeriveKey(in.creds.SecretKey.Reveal(), in.scope)); got != want {
+			if got := hex.EncodeToString(family().DeriveKey(in.creds.SecretKey.Reveal(), in.scope.Scope)); got != want {
 				t.Errorf("signing key %s, want %s", got, want)
 			}
 		}

@@ -56,7 +56,8 @@ type Verifier struct {
 	clock    clock.Clock
 	leeway   time.Duration
 	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
-	scratch  sync.Pool // of *scratch
+	keys4a   func() *sigv4.Cache[keyID, *key4a] // made when it is first needed
+	scratch  sync.Pool                          // of *scratch
 }
 
 var _ signer.Verifier = (*Verifier)(nil)
@@ -82,7 +83,8 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if inbound == nil {
 		inbound = pipeline.DirectInbound
 	}
-	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway, keys: sigv4.NewCache(family().NewKey)}, nil
+	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway,
+		keys: sigv4.NewCache(family().NewKey), keys4a: sync.OnceValue(newCache4a)}, nil
 }
 
 // claim is what a request says about its signature, in either form.
@@ -145,21 +147,32 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, err
 	}
 	stamp := sigv4.StampOf(c.date.Unix())
-	scope := sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &scope, w.canonical)
+	sc := scope{Scope: sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}, regionSet: c.regionSet}
+	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
-	match := func(k *sigv4.Key) bool { return k.Verify(w.toSign, c.Signature) }
-	if !v.keys.Verify(creds.SecretKey, scope, match) {
+	if !v.matches(&creds, &sc, w.toSign, c.Signature) {
 		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
 			"the request is not the one that was signed, or was signed with another secret; compare the canonical requests (signer.WithTrace)")
 	}
-	return v.grant(&c, req, bucket, key), nil
+	return v.grant(&c, req, bucket, key, w.toSign), nil
 }
 
-func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string) *signer.Grant {
-	sum := sha256.Sum256([]byte(c.Signature))
+// matches compares a signature with the one that the credentials make.
+func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signature string) bool {
+	if sc.regionSet != "" {
+		return v.keys4a().Verify(creds.SecretKey, keyID(creds.AccessKeyID), func(k *key4a) bool { return k.Verify(toSign, signature) })
+	}
+	return v.keys.Verify(creds.SecretKey, sc.Scope, func(k *sigv4.Key) bool { return k.Verify(toSign, signature) })
+}
+
+func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign []byte) *signer.Grant {
+	signature := c.Signature
+	if c.Algorithm == algorithm4a {
+		signature = string(toSign) // whoever has an ECDSA signature can make a second one of it
+	}
+	sum := sha256.Sum256([]byte(signature))
 	g := &signer.Grant{
-		Backend: "s3", Scheme: algorithm, KeyID: c.AccessKeyID,
+		Backend: "s3", Scheme: c.Algorithm, KeyID: c.AccessKeyID,
 		Method: methodOf(req.Method), Bucket: bucket, Key: key, Query: c.others,
 		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
 		SignedHeaders: c.SignedHeaders,
@@ -220,6 +233,9 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	}
 	f.code = "AuthorizationHeaderMalformed"
 	c.Authorization = f.authorization(auth[0])
+	regionSet := headerValues(req.Header, "x-amz-region-set")
+	c.regionSet = strings.Join(regionSet, ",")
+	f.regionSet(c.Algorithm, regionSet != nil, c.regionSet)
 	f.headerDate(&c, req)
 	f.payload(&c, req)
 	c.token = strings.Join(headerValues(req.Header, "x-amz-security-token"), ",")
@@ -281,6 +297,9 @@ func (v *Verifier) checkScope(f *faults, c *claim) {
 	field := "Credential"
 	if c.presigned {
 		field = "X-Amz-Credential"
+	}
+	if c.Algorithm == algorithm4a && c.regionSet != "" && !inRegionSet(c.regionSet, v.endpoint.region) {
+		f.add(signer.ErrScope, "X-Amz-Region-Set", "%q does not name the region %q", shorten(c.regionSet), v.endpoint.region)
 	}
 	if c.Region != "" && c.Region != v.endpoint.region {
 		f.add(signer.ErrScope, field, "the region %q is wrong; expecting %q", shorten(c.Region), v.endpoint.region)
@@ -421,5 +440,6 @@ func (e *endpoint) hosts() []string {
 		awsHost("s3", e.region, false, false), awsHost("s3", e.region, true, false),
 		awsHost("s3", e.region, false, true), awsHost("s3", e.region, true, true),
 		"s3-accelerate.dualstack.amazonaws.com", "s3-accelerate.amazonaws.com", "s3.amazonaws.com",
+		multiRegionDomain,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/signer"
@@ -31,11 +30,7 @@ func HashBody(req *http.Request) error {
 			return op.Errorf(signer.ErrRequest, "Body", "%w", err)
 		}
 	}
-	for name := range req.Header {
-		if strings.EqualFold(name, contentSHA256) {
-			delete(req.Header, name) // in every spelling
-		}
-	}
+	deleteHeader(req.Header, contentSHA256)
 	setHeader(&req.Header, contentSHA256, []string{hex.EncodeToString(hash.Sum(nil))})
 	return nil
 }

@@ -18,10 +18,12 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -309,7 +311,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	key := s.key(&creds, &sc)
 
 	host := hostOf(req)
-	if err := w.addRequestHeaders(op, req, host); err != nil {
+	if err := w.addRequestHeaders(op, req.Header, req.ContentLength, host); err != nil {
 		return nil, err
 	}
 	w.url = append(w.url[:0], req.URL.Scheme+"://"+req.URL.Host...)
@@ -359,43 +361,51 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 // ErrConflict. The service takes the request for 15 minutes around its date.
 func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	op := pipeline.Op{Backend: "s3", Name: "sign"}
-	w := takeScratch(&s.scratch)
-	defer w.release(&s.scratch)
 	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
 		return err
 	}
+	h := req.Header.Clone()
+	if h == nil {
+		h = make(http.Header)
+	}
+	switch payload := headerValues(h, contentSHA256); {
+	case payload == nil:
+		h.Set("X-Amz-Content-Sha256", unsignedPayload)
+	case strings.HasPrefix(payload[0], streaming):
+		return op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it announces a chunked body; sign a fresh request with SignChunked")
+	}
+	_, err := s.sign(ctx, op, req, h, req.ContentLength)
+	return err
+}
+
+// sign signs req with the headers h, which become its headers, and a body of that length on the wire. It returns what signs
+// the chunks of the body.
+func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h http.Header, length int64) (chunkSigner, error) {
+	w := takeScratch(&s.scratch)
+	defer w.release(&s.scratch)
 	if err := checkConflict(op, req, true); err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	if err := s.endpoint.checkRegionSet(op, req.URL.Host); err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	now, _ := s.clock.Read()
 	plan, err := pipeline.PlanTimes(op, now, &pipeline.Ask{Expires: time.Second}, pipeline.Limits{})
 	if err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
 	if err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	if err := plan.Cap(op, creds.Expires, true, "Credentials", "the credentials"); err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	stamp := sigv4.StampOf(plan.Now)
 	sc := s.endpoint.scope(stamp)
 	key := s.key(&creds, &sc)
 
-	h := req.Header.Clone()
-	if h == nil {
-		h = make(http.Header)
-	}
-	for name := range h {
-		switch strings.ToLower(name) { // in every spelling
-		case "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set":
-			delete(h, name)
-		}
-	}
+	deleteHeader(h, "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set")
 	h.Set("X-Amz-Date", string(stamp[:]))
 	if !creds.SessionToken.IsZero() {
 		h.Set("X-Amz-Security-Token", string(creds.SessionToken.Reveal()))
@@ -403,26 +413,25 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if sc.regionSet != "" {
 		h.Set("X-Amz-Region-Set", sc.regionSet)
 	}
-	if headerValues(h, contentSHA256) == nil {
-		h.Set("X-Amz-Content-Sha256", unsignedPayload)
-	}
 	host := hostOf(req)
-	if err := w.addRequestHeaders(op, &http.Request{Header: h, ContentLength: req.ContentLength}, host); err != nil {
-		return err
+	if err := w.addRequestHeaders(op, h, length, host); err != nil {
+		return chunkSigner{}, err
 	}
 	if err := w.canonicalPathAndQuery(op, req.URL.EscapedPath(), req.URL.RawQuery); err != nil {
-		return err
+		return chunkSigner{}, err
 	}
 	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, w.payload())
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &sc, w.headers, key, w.toSign)
+
 	h.Set("Authorization", string(w.url))
 	req.Header = h
 	if host != req.URL.Host {
 		req.Host = host // without the scheme's default port, as it was signed
 	}
-	return nil
+	signature := w.url[bytes.LastIndexByte(w.url, '=')+1:]
+	return chunkSigner{key: key, stamp: stamp, scope: sc, previous: bytes.Clone(signature)}, nil
 }
 
 // canonicalPathAndQuery leaves them in w.path and w.query.
@@ -497,6 +506,15 @@ func headerValues(h http.Header, name string) []string {
 		}
 	}
 	return nil
+}
+
+// deleteHeader deletes headers in every spelling.
+func deleteHeader(h http.Header, names ...string) {
+	for n := range h {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(n, name) }) {
+			delete(h, n)
+		}
+	}
 }
 
 func setHeader(h *http.Header, name string, values []string) {

@@ -72,6 +72,7 @@ func (s *scope) algorithm() string {
 // A signingKey is a *sigv4.Key or a *key4a.
 type signingKey interface {
 	AppendSignature(dst, stringToSign []byte) []byte
+	Verify(stringToSign []byte, signature string) bool
 	AppendToken(dst []byte, token signer.Secret) []byte
 }
 
@@ -196,17 +197,16 @@ func (w *scratch) sortHeaders(op pipeline.Op) error {
 	return nil
 }
 
-// addRequestHeaders adds the headers of req that a signature covers, Host and Content-Length from where net/http
-// keeps them.
-func (w *scratch) addRequestHeaders(op pipeline.Op, req *http.Request, host string) error {
+// addRequestHeaders adds the headers of a request that a signature covers. Host and Content-Length are what net/http sends,
+// which is not what the map says.
+func (w *scratch) addRequestHeaders(op pipeline.Op, h http.Header, length int64, host string) error {
 	w.addHeader("host", host)
-	if req.ContentLength > 0 {
-		w.addHeader("content-length", strconv.FormatInt(req.ContentLength, 10))
+	if length > 0 {
+		w.addHeader("content-length", strconv.FormatInt(length, 10))
 	}
-	for name, values := range req.Header {
+	for name, values := range h {
 		switch {
 		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"):
-			// net/http sends its own.
 		case pipeline.Unsignable(name):
 		default:
 			w.addHeader(name, values...)

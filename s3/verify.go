@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,6 +93,7 @@ type claim struct {
 	presignedQuery
 	presigned bool
 	payload   string // the last line of the canonical request
+	chunked   *chunkedPayload
 }
 
 // Verify checks the signature of req. See signer.Verifier for its contract.
@@ -150,19 +152,35 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	sc := scope{Scope: sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}, regionSet: c.regionSet}
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
-	if !v.matches(&creds, &sc, w.toSign, c.Signature) {
+	k := v.matches(&creds, &sc, w.toSign, c.Signature)
+	if k == nil {
 		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
 			"the request is not the one that was signed, or was signed with another secret; compare the canonical requests (signer.WithTrace)")
 	}
-	return v.grant(&c, req, bucket, key, w.toSign), nil
+	g := v.grant(&c, req, bucket, key, w.toSign)
+	if p := c.chunked; p != nil {
+		chunks := chunkSigner{key: k, stamp: stamp, scope: sc, previous: []byte(c.Signature)}
+		g.Chunks = func(r io.ReadCloser) io.ReadCloser { return p.body(r, chunks) }
+	}
+	return g, nil
 }
 
-// matches compares a signature with the one that the credentials make.
-func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signature string) bool {
-	if sc.regionSet != "" {
-		return v.keys4a().Verify(creds.SecretKey, keyID(creds.AccessKeyID), func(k *key4a) bool { return k.Verify(toSign, signature) })
+// matches returns the key that made a signature, or nil if the credentials' did not.
+func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signature string) (key signingKey) {
+	matches := func(k signingKey) bool {
+		key = k
+		return k.Verify(toSign, signature)
 	}
-	return v.keys.Verify(creds.SecretKey, sc.Scope, func(k *sigv4.Key) bool { return k.Verify(toSign, signature) })
+	var ok bool
+	if sc.regionSet != "" {
+		ok = v.keys4a().Verify(creds.SecretKey, keyID(creds.AccessKeyID), func(k *key4a) bool { return matches(k) })
+	} else {
+		ok = v.keys.Verify(creds.SecretKey, sc.Scope, func(k *sigv4.Key) bool { return matches(k) })
+	}
+	if !ok {
+		return nil
+	}
+	return key
 }
 
 func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign []byte) *signer.Grant {
@@ -284,8 +302,10 @@ func (f *faults) payload(c *claim, req *http.Request) {
 		c.payload = unsignedPayload
 	case len(values) != 1:
 		f.malformed("X-Amz-Content-Sha256", "the request needs one: the SHA-256 of its body in hex, or %s", unsignedPayload)
-	case strings.HasPrefix(values[0], "STREAMING-"):
-		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "bodies signed chunk by chunk are not supported")
+	case strings.HasPrefix(values[0], streaming) && c.presigned:
+		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "a body in chunks goes with a signature in the header")
+	case strings.HasPrefix(values[0], streaming):
+		f.chunked(c, req, values[0])
 	case values[0] != unsignedPayload && (len(values[0]) != 64 || !lowerHex(values[0])):
 		f.malformed("X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s", unsignedPayload)
 	default:

@@ -45,19 +45,28 @@ type Grant struct {
 	SignedAt, NotBefore, ExpiresAt time.Time
 
 	SignedHeaders []string // lower case, sorted
-	Payload       string   // the signed SHA-256 of the body in hex; "" where none is signed
+	Payload       string   // the signed SHA-256 of the body in hex, or the signed word for a body in chunks; "" where none is signed
 	Permissions   string   // where the scheme has them (Azure)
 	Prefix        string   // where the signature covers all names with one beginning (Azure directories, Cloud CDN)
 
 	// Fingerprint is a hash of the signature, for logs and replay caches.
 	Fingerprint string
+
+	// Chunks decodes and verifies a body that is signed in chunks; nil for others. Body calls it.
+	Chunks func(io.ReadCloser) io.ReadCloser `json:"-"`
 }
 
-// Body returns a reader of the same bytes as r that fails with ErrMismatch at the end if they are not those that were
-// signed. Where no hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
+// Body returns a reader of the bytes of r that fails at the end if they are not those that were signed (ErrMismatch). Where no
+// hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
+//
+// A body in chunks is decoded, and each chunk is verified before its bytes are handed on; ErrMalformed is for one that does not
+// follow the encoding.
 func (g *Grant) Body(r io.ReadCloser) io.ReadCloser {
-	if g.Payload == "" || r == nil {
+	switch {
+	case g.Payload == "" || r == nil:
 		return r
+	case g.Chunks != nil:
+		return g.Chunks(r)
 	}
 	return &verifiedBody{r: r, hash: sha256.New(), want: g.Payload, backend: g.Backend}
 }
@@ -115,6 +124,9 @@ func Require(v Verifier, next http.Handler) http.Handler {
 		}
 		r = r.WithContext(context.WithValue(r.Context(), grantKey{}, g))
 		r.Body = g.Body(r.Body)
+		if g.Chunks != nil {
+			r.ContentLength = -1 // the header counts the encoding too
+		}
 		next.ServeHTTP(w, r)
 	})
 }

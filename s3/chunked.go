@@ -298,22 +298,25 @@ func (c *Chunked) encodedLength(n int64, algo string) int64 {
 	return total + 2
 }
 
-// A chunkedBody encodes a body while it is read. It holds one chunk.
+// A chunkedBody encodes a body while it is read. It holds one chunk, or of an unsigned one a piece.
 type chunkedBody struct {
 	body     io.ReadCloser
 	conf     Chunked
 	left     int64 // of the body
+	open     int64 // of the chunk
 	chunks   chunkSigner
 	checksum hash.Hash // nil for none
 
-	buf  []byte // room for a chunk's line, the chunk, and the line end
+	buf  []byte // room for a chunk's line, the piece, and the line end
 	out  []byte // the part of buf that is still to be read
 	last bool   // the end was encoded
 	err  error
 }
 
-// lineRoom is more than the line in front of a chunk ever takes.
-const lineRoom = 256
+const (
+	lineRoom = 256      // more than the line in front of a chunk ever takes
+	piece    = 64 << 10 // what is read at once of an unsigned chunk, whose hash does not stand in front of it
+)
 
 func newChunkedBody(body io.ReadCloser, c Chunked, length int64, chunks chunkSigner) *chunkedBody {
 	return &chunkedBody{body: body, conf: c, left: length, chunks: chunks.begin(), checksum: c.Checksum.new()}
@@ -360,34 +363,47 @@ func (b *chunkedBody) next() error {
 		b.err = io.EOF
 		return b.err
 	}
-	size := int(min(b.left, int64(b.conf.ChunkSize)))
-	if b.buf == nil {
-		b.buf = make([]byte, lineRoom+size+lineRoom)
+	begins := b.open == 0
+	if begins {
+		b.open = min(b.left, int64(b.conf.ChunkSize))
 	}
-	data := b.buf[lineRoom : lineRoom+size]
-	if n, err := io.ReadFull(b.body, data); err != nil {
+	size, n := b.open, int(b.open)
+	if b.conf.Unsigned {
+		n = min(n, piece)
+	}
+	if b.buf == nil {
+		b.buf = make([]byte, lineRoom+n+lineRoom)
+	}
+	data := b.buf[lineRoom : lineRoom+n]
+	if got, err := io.ReadFull(b.body, data); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = bodyError("it ends %d bytes before the length that was announced", b.left-int64(n))
+			err = bodyError("it ends %d bytes before the length that was announced", b.left-int64(got))
 		}
 		b.err = err
 		return err
 	}
-	b.left -= int64(size)
+	b.left -= int64(n)
+	b.open -= int64(n)
 	if b.checksum != nil {
 		b.checksum.Write(data)
 	}
-	var line [lineRoom]byte
-	head := b.appendLine(line[:0], data)
-	start := lineRoom - len(head)
-	copy(b.buf[start:], head)
+	start, end := lineRoom, lineRoom+n
+	if begins {
+		var line [lineRoom]byte
+		head := b.appendLine(line[:0], size, data)
+		start -= len(head)
+		copy(b.buf[start:], head)
+	}
 	if size > 0 {
-		end := append(data, '\r', '\n')
-		b.out = b.buf[start : lineRoom+len(end)]
+		if b.open == 0 {
+			end += copy(b.buf[end:], "\r\n")
+		}
+		b.out = b.buf[start:end]
 		return nil
 	}
 
 	// The last chunk has no bytes, and the trailers follow it. The body must end here too.
-	if n, err := b.body.Read(line[:1]); n > 0 || err != nil && err != io.EOF {
+	if n, err := b.body.Read(make([]byte, 1)); n > 0 || err != nil && err != io.EOF {
 		if n > 0 {
 			err = bodyError("it is longer than the length that was announced")
 		}
@@ -399,9 +415,9 @@ func (b *chunkedBody) next() error {
 	return nil
 }
 
-// appendLine appends the line in front of a chunk.
-func (b *chunkedBody) appendLine(dst, data []byte) []byte {
-	dst = strconv.AppendInt(dst, int64(len(data)), 16)
+// appendLine appends the line in front of a chunk of size bytes, which if it is signed is data.
+func (b *chunkedBody) appendLine(dst []byte, size int64, data []byte) []byte {
+	dst = strconv.AppendInt(dst, size, 16)
 	if !b.conf.Unsigned {
 		dst = append(dst, chunkSignature...)
 		dst = appendPadded(dst, b.chunks.sign(payloadKind, sha256.Sum256(data)), b.chunks.scope.algorithm())

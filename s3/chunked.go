@@ -305,7 +305,8 @@ type chunkedBody struct {
 	left     int64 // of the body
 	open     int64 // of the chunk
 	chunks   chunkSigner
-	checksum hash.Hash // nil for none
+	hash     hash.Hash // of the chunk; nil for unsigned ones
+	checksum hash.Hash // of the body; nil for none
 
 	buf  []byte // room for a chunk's line, the piece, and the line end
 	out  []byte // the part of buf that is still to be read
@@ -315,11 +316,33 @@ type chunkedBody struct {
 
 const (
 	lineRoom = 256      // more than the line in front of a chunk ever takes
-	piece    = 64 << 10 // what is read at once of an unsigned chunk, whose hash does not stand in front of it
+	piece    = 64 << 10 // what is read and hashed at once, while it is in the processor's cache
 )
 
+// readFull is io.ReadFull that hashes what it reads.
+func readFull(r io.Reader, data []byte, hashes ...hash.Hash) (total int, err error) {
+	for total < len(data) {
+		part := data[total:min(total+piece, len(data))]
+		n, err := io.ReadFull(r, part)
+		total += n
+		if err != nil {
+			return total, err
+		}
+		for _, h := range hashes {
+			if h != nil {
+				h.Write(part)
+			}
+		}
+	}
+	return total, nil
+}
+
 func newChunkedBody(body io.ReadCloser, c Chunked, length int64, chunks chunkSigner) *chunkedBody {
-	return &chunkedBody{body: body, conf: c, left: length, chunks: chunks.begin(), checksum: c.Checksum.new()}
+	b := &chunkedBody{body: body, conf: c, left: length, chunks: chunks.begin(), checksum: c.Checksum.new()}
+	if !c.Unsigned {
+		b.hash = sha256.New()
+	}
+	return b
 }
 
 func (b *chunkedBody) Read(p []byte) (int, error) {
@@ -375,7 +398,10 @@ func (b *chunkedBody) next() error {
 		b.buf = make([]byte, lineRoom+n+lineRoom)
 	}
 	data := b.buf[lineRoom : lineRoom+n]
-	if got, err := io.ReadFull(b.body, data); err != nil {
+	if b.hash != nil {
+		b.hash.Reset()
+	}
+	if got, err := readFull(b.body, data, b.hash, b.checksum); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = bodyError("it ends %d bytes before the length that was announced", b.left-int64(got))
 		}
@@ -384,13 +410,10 @@ func (b *chunkedBody) next() error {
 	}
 	b.left -= int64(n)
 	b.open -= int64(n)
-	if b.checksum != nil {
-		b.checksum.Write(data)
-	}
 	start, end := lineRoom, lineRoom+n
 	if begins {
 		var line [lineRoom]byte
-		head := b.appendLine(line[:0], size, data)
+		head := b.appendLine(line[:0], size)
 		start -= len(head)
 		copy(b.buf[start:], head)
 	}
@@ -415,12 +438,14 @@ func (b *chunkedBody) next() error {
 	return nil
 }
 
-// appendLine appends the line in front of a chunk of size bytes, which if it is signed is data.
-func (b *chunkedBody) appendLine(dst []byte, size int64, data []byte) []byte {
+// appendLine appends the line in front of a chunk of size bytes.
+func (b *chunkedBody) appendLine(dst []byte, size int64) []byte {
 	dst = strconv.AppendInt(dst, size, 16)
-	if !b.conf.Unsigned {
+	if b.hash != nil {
+		var sum [sha256.Size]byte
+		b.hash.Sum(sum[:0])
 		dst = append(dst, chunkSignature...)
-		dst = appendPadded(dst, b.chunks.sign(payloadKind, sha256.Sum256(data)), b.chunks.scope.algorithm())
+		dst = appendPadded(dst, b.chunks.sign(payloadKind, sum), b.chunks.scope.algorithm())
 	}
 	return append(dst, '\r', '\n')
 }

@@ -63,7 +63,7 @@ func (f *faults) chunked(c *claim, req *http.Request, word string) {
 // body decodes and verifies a chunked body. Every chunk is checked before its bytes are handed on; an unsigned body is
 // checked by its checksum, at its end.
 func (p *chunkedPayload) body(r io.ReadCloser, chunks chunkSigner) io.ReadCloser {
-	d := &chunkReader{src: r, buf: bufio.NewReaderSize(r, 4<<10), payload: p, chunks: chunks.begin(), left: p.length}
+	d := &chunkReader{src: r, buf: bufio.NewReaderSize(r, 4<<10), payload: p, chunks: chunks.begin(), left: p.length, hash: sha256.New()}
 	d.checksum = p.checksum.new()
 	return d
 }
@@ -74,7 +74,8 @@ type chunkReader struct {
 	buf      *bufio.Reader
 	payload  *chunkedPayload
 	chunks   chunkSigner
-	checksum hash.Hash // nil for none
+	hash     hash.Hash // of a signed chunk
+	checksum hash.Hash // of the body; nil for none
 	left     int64     // decoded bytes that are still to come
 
 	chunk []byte // signed: memory for one chunk
@@ -181,14 +182,13 @@ func (d *chunkReader) next() error {
 	if err := d.fill(int(size)); err != nil {
 		return d.fail(truncated(err))
 	}
-	if !d.chunks.verify(payloadKind, sha256.Sum256(d.chunk), signature) {
+	var sum [sha256.Size]byte
+	d.hash.Sum(sum[:0])
+	if !d.chunks.verify(payloadKind, sum, signature) {
 		return d.fail(refuseBody(signer.ErrMismatch, "SignatureDoesNotMatch", "a chunk is not the one that was signed"))
 	}
 	if size == 0 {
 		return d.fail(d.end())
-	}
-	if d.checksum != nil {
-		d.checksum.Write(d.chunk)
 	}
 	if err := d.lineEnd(); err != nil {
 		return err
@@ -197,15 +197,16 @@ func (d *chunkReader) next() error {
 	return nil
 }
 
-// fill reads a chunk. Above a step, the memory grows with the bytes that really come, not with the number that is claimed.
+// fill reads and hashes a chunk. Above a step, the memory grows with the bytes that really come, not with the number that is claimed.
 func (d *chunkReader) fill(size int) error {
 	const step = 1 << 20
 	d.chunk = d.chunk[:0]
+	d.hash.Reset()
 	for len(d.chunk) < size {
 		n := min(size-len(d.chunk), max(step, len(d.chunk), cap(d.chunk)-len(d.chunk)))
 		at := len(d.chunk)
 		d.chunk = slices.Grow(d.chunk, n)[:at+n]
-		if _, err := io.ReadFull(d.buf, d.chunk[at:]); err != nil {
+		if _, err := readFull(d.buf, d.chunk[at:], d.hash, d.checksum); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,10 @@ type faults struct {
 }
 
 func (f *faults) add(sentinel error, field, format string, args ...any) {
+	const most = 32 // a megabyte of faults helps nobody but who sent it
+	if len(f.errs) >= most {
+		return
+	}
 	f.errs = append(f.errs, f.op.Refusal(sentinel, field, f.code, format, args...))
 }
 

@@ -495,6 +495,15 @@ func TestVerifyReportsAllFaults(t *testing.T) {
 	}
 }
 
+// A stranger cannot fill memory with faults.
+func TestVerifyBoundsFaults(t *testing.T) {
+	r := httptest.NewRequest("GET", "https://photos.s3.eu-west-1.amazonaws.com/k?"+strings.Repeat("X-Amz-Date=1&", 10000), nil)
+	_, err := newVerifier(t).Verify(ctx, r)
+	if err == nil || len(err.Error()) > 10000 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+}
+
 func TestLookupErrors(t *testing.T) {
 	p, _ := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Minute})
 	v := newVerifier(t, func(c *s3.VerifierConfig) {

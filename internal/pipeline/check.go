@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -152,6 +153,9 @@ func checkHeader(op Op, h http.Header, chosen bool) error {
 			if hasControl(v) {
 				errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "the value of %s holds a control character", name))
 			}
+		}
+		if _, err := strconv.ParseUint(strings.Join(values, ","), 10, 63); chosen && err != nil && fold(name) == "content-length" {
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "Content-Length must be a number of bytes"))
 		}
 	}
 	return errors.Join(errs...)

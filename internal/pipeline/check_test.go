@@ -26,6 +26,7 @@ func TestCheckRequest(t *testing.T) {
 		{"three dots are a name", func(r *signer.Request) { r.Key = "a/.../b" }, ""},
 		{"a line feed in a key can be encoded", func(r *signer.Request) { r.Key = "a\nb" }, ""},
 		{"overrides on GET", func(r *signer.Request) { r.Response.ContentType = "text/html" }, ""},
+		{"Content-Length", func(r *signer.Request) { r.Header = http.Header{"Content-Length": {"0"}} }, ""},
 		{"Accept-Encoding if it must be", func(r *signer.Request) { r.Header.Set("Accept-Encoding", "gzip") }, ""},
 
 		{"method in lower case", func(r *signer.Request) { r.Method = "get" }, "Method"},
@@ -58,6 +59,7 @@ func TestCheckRequest(t *testing.T) {
 		{"Transfer-Encoding", func(r *signer.Request) { r.Header = http.Header{"Transfer-Encoding": {"chunked"}} }, "Header"},
 		{"x-amz-date as a header", func(r *signer.Request) { r.Header = http.Header{"X-Amz-Date": {"x"}} }, "Header"},
 		{"x-amz-security-token as a header", func(r *signer.Request) { r.Header = http.Header{"x-amz-security-token": {"x"}} }, "Header"},
+		{"Content-Length that is no number", func(r *signer.Request) { r.Header = http.Header{"content-length": {"-1"}} }, "Header"},
 		{"overrides on PUT", func(r *signer.Request) { r.Method, r.Response.ContentType = "PUT", "text/html" }, "Response"},
 		{"control character in an override", func(r *signer.Request) { r.Response.ContentDisposition = "a\r\nb" }, "Response.ContentDisposition"},
 	} {

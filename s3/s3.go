@@ -193,7 +193,7 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 
 	url, host, path := t.appendURL(w.url[:0], r.Key)
 	w.url = url
-	w.addHeader("host", string(url[host:path]))
+	w.addHost(url[host:path])
 	for name, values := range r.Header {
 		w.addHeader(name, values...)
 	}

@@ -171,6 +171,14 @@ func (w *scratch) reset() {
 	w.params.Reset()
 }
 
+// addHost adds the Host header, which needs no folding.
+func (w *scratch) addHost(host []byte) {
+	start := len(w.arena)
+	w.arena = append(append(w.arena, "host"...), host...)
+	name, value := w.arena[start:start+len("host")], w.arena[start+len("host"):]
+	w.headers = append(w.headers, header{name[:len(name):len(name)], value[:len(value):len(value)]})
+}
+
 // addHeader adds a header; the values are folded and joined with commas.
 func (w *scratch) addHeader(name string, values ...string) {
 	start := len(w.arena)

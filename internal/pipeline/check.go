@@ -140,44 +140,66 @@ func CheckHTTPRequest(op Op, req *http.Request) error {
 // signer.Request, which are signed to the last; the headers of an *http.Request may hold others.
 func checkHeader(op Op, h http.Header, chosen bool) error {
 	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, op.Errorf(signer.ErrRequest, "Header", format, args...))
+	}
 	for name, values := range h {
-		switch {
-		case !token(name):
-			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%q is no header name", name))
-		case chosen && fold(name) == "host":
-			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "Host is the endpoint's; configure it there"))
-		case chosen && (Unsignable(name) && !foldIn(name, "accept-encoding", "user-agent", "expect") || signatureHeader(name)):
-			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%s cannot be signed: it changes on the way or belongs to a signature; leave it out", name))
+		if !token(name) {
+			bad("%q is no header name", name)
 		}
 		for _, v := range values {
 			if hasControl(v) {
-				errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "the value of %s holds a control character", name))
+				bad("the value of %s holds a control character", name)
 			}
 		}
-		if _, err := strconv.ParseUint(strings.Join(values, ","), 10, 63); chosen && err != nil && fold(name) == "content-length" {
-			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "Content-Length must be a number of bytes"))
+		if chosen {
+			if problem := chosenProblem(name, values); problem != "" {
+				bad("%s %s", name, problem)
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// signatureHeader reports whether a header belongs to a signature in headers, of any scheme.
-func signatureHeader(name string) bool {
-	return foldIn(name, "x-amz-date", "x-amz-security-token", "x-amz-region-set", "x-goog-date", "x-oss-date",
-		"x-oss-security-token", "x-ms-date")
+// chosenProblem says what is wrong with a header of a signer.Request, "" for nothing.
+func chosenProblem(name string, values []string) string {
+	var buf folded
+	switch string(buf.fold(name)) {
+	case "host":
+		return "is the endpoint's; configure it there"
+	case "content-length":
+		if _, err := strconv.ParseUint(strings.Join(values, ","), 10, 63); err != nil {
+			return "must be a number of bytes"
+		}
+		return ""
+	case "accept-encoding", "user-agent", "expect": // it will likely fail, but may be asked for
+		return ""
+	case "x-amz-date", "x-amz-security-token", "x-amz-region-set", "x-goog-date", "x-oss-date", "x-oss-security-token", "x-ms-date":
+		return "belongs to a signature, which the signer makes; leave it out"
+	}
+	if Unsignable(name) {
+		return "cannot be signed, because it changes on the way; leave it out"
+	}
+	return ""
 }
 
 // Unsignable reports whether a header is left out of signatures that cover a whole request: hop-by-hop headers, and
 // those that clients, proxies and tracers change.
 func Unsignable(name string) bool {
-	return foldIn(name, "authorization", "accept-encoding", "user-agent", "expect", "traceparent", "tracestate", "baggage",
+	var buf folded
+	switch string(buf.fold(name)) {
+	case "authorization", "accept-encoding", "user-agent", "expect", "traceparent", "tracestate", "baggage",
 		"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-		"transfer-encoding", "upgrade", "x-amzn-trace-id")
+		"transfer-encoding", "upgrade", "x-amzn-trace-id":
+		return true
+	}
+	return false
 }
 
 // SchemeOf names the scheme to whose signature a query parameter belongs, in any spelling of its name; "" for none.
 func SchemeOf(name string) string {
-	switch fold(name) {
+	var buf folded
+	switch string(buf.fold(name)) {
 	case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-region-set", "x-amz-security-token",
 		"x-amz-s3session-token", "x-amz-signature", "x-amz-signedheaders":
 		return "AWS4"
@@ -205,8 +227,12 @@ func ForeignSignature(rawQuery, own string) (scheme, param string) {
 		if err != nil {
 			continue
 		}
-		if scheme := SchemeOf(name); scheme != own && foldIn(name, "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature") {
-			return scheme, name
+		var buf folded
+		switch string(buf.fold(name)) {
+		case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature":
+			if scheme := SchemeOf(name); scheme != own {
+				return scheme, name
+			}
 		}
 	}
 	return "", ""
@@ -323,25 +349,13 @@ func token(s string) bool {
 	return s != ""
 }
 
-// fold returns s in lower case if it is as short as the names we know, and "" otherwise.
-func fold(s string) string {
-	const longest = len("x-oss-additional-headers")
-	if len(s) > longest {
-		return ""
-	}
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			return strings.ToLower(s)
-		}
-	}
-	return s
-}
+// folded is memory for a name in lower case, as long as the longest that we know.
+type folded [len("x-oss-additional-headers")]byte
 
-func foldIn(name string, names ...string) bool {
-	for _, n := range names {
-		if strings.EqualFold(name, n) {
-			return true
-		}
+// fold returns name in lower case, or nothing if it is longer than the names we know.
+func (f *folded) fold(name string) []byte {
+	if len(name) > len(f) {
+		return nil
 	}
-	return false
+	return wire.AppendLower(f[:0], name)
 }

@@ -100,6 +100,19 @@ func (f *faults) authorization(header string) (a Authorization) {
 	return a
 }
 
+// authParams returns the parameters of a presigned URL's signature, those first that none can do without.
+func authParams() [10]string {
+	return [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
+		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-Content-Sha256", "X-Amz-S3session-Token"}
+}
+
+const (
+	credentialParam = 1
+	signatureParam  = 5
+	requiredParams  = 6
+	regionSetParam  = 6
+)
+
 // presignedQuery is what a presigned URL says about its signature.
 type presignedQuery struct {
 	Authorization
@@ -113,9 +126,8 @@ type presignedQuery struct {
 
 // query reads the query form.
 func (f *faults) query(rawQuery string) (q presignedQuery) {
-	const payloadParam = "X-Amz-Content-Sha256" // the JavaScript SDK sends it here; it says nothing new
-	seen := make(map[string]bool, 8)
-	q.others = make(url.Values)
+	params := authParams()
+	var seen [len(params)]bool
 	var credential, signature string // their form follows from the algorithm, which may come after them
 	for rawName, rawValue := range wire.Pairs(rawQuery) {
 		name, err1 := wire.UnescapeQuery(rawName)
@@ -124,16 +136,19 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			f.malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
 			continue
 		}
-		if !isAuthParam(name) && name != payloadParam {
+		i := slices.IndexFunc(params[:], func(p string) bool { return strings.EqualFold(p, name) })
+		switch {
+		case i < 0:
+			if q.others == nil {
+				q.others = make(url.Values)
+			}
 			q.others[name] = append(q.others[name], value)
 			continue
-		}
-		if lower := strings.ToLower(name); seen[lower] {
+		case seen[i]:
 			f.malformed(name, "it is there twice")
 			continue
-		} else {
-			seen[lower] = true
 		}
+		seen[i] = true
 		switch name {
 		case "X-Amz-Algorithm":
 			if q.Algorithm = value; value != algorithm && value != algorithm4a {
@@ -163,7 +178,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			signature = value
 		case "X-Amz-Region-Set":
 			q.regionSet = value
-		case payloadParam:
+		case "X-Amz-Content-Sha256": // the JavaScript SDK sends it here; it says nothing new
 			if value != unsignedPayload {
 				f.malformed(name, "in a URL it can only be %s", unsignedPayload)
 			}
@@ -171,18 +186,18 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			f.malformed(name, "no parameter of a presigned URL is spelt like this")
 		}
 	}
-	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
-		if !seen[strings.ToLower(name)] {
+	for i, name := range params[:requiredParams] {
+		if !seen[i] {
 			f.malformed(name, "it is missing; query-string authentication needs it")
 		}
 	}
-	if seen["x-amz-credential"] {
-		f.credential(&q.Authorization, "X-Amz-Credential", credential)
+	if seen[credentialParam] {
+		f.credential(&q.Authorization, params[credentialParam], credential)
 	}
-	if seen["x-amz-signature"] {
-		f.signature(&q.Authorization, "X-Amz-Signature", signature)
+	if seen[signatureParam] {
+		f.signature(&q.Authorization, params[signatureParam], signature)
 	}
-	f.regionSet(q.Algorithm, seen["x-amz-region-set"], q.regionSet)
+	f.regionSet(q.Algorithm, seen[regionSetParam], q.regionSet)
 	if q.Date != "" && !q.date.IsZero() && q.Date != q.stamp[:8] {
 		f.add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
 	}

@@ -52,6 +52,7 @@ type VerifierConfig struct {
 // A Verifier checks requests that were signed with SigV4, in the query or in the header. It is safe for concurrent use.
 type Verifier struct {
 	endpoint endpoint
+	hosts    []string // under which the endpoint answers
 	lookup   func(context.Context, string) (Credentials, error)
 	inbound  func(*http.Request) (signer.Inbound, error)
 	clock    clock.Clock
@@ -84,7 +85,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if inbound == nil {
 		inbound = pipeline.DirectInbound
 	}
-	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway,
+	return &Verifier{endpoint: e, hosts: e.hosts(), lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway,
 		keys: sigv4.NewCache(family().NewKey), keys4a: sync.OnceValue(newCache4a)}, nil
 }
 
@@ -121,7 +122,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	v.checkScope(&f, &c)
 	v.checkTimes(&f, &c, now)
 	f.checkVendorHeaders(&c, req)
-	bucket, key, err := v.endpoint.object(f.op, in.Host, path)
+	bucket, key, err := v.object(f.op, in.Host, path)
 	if err != nil {
 		f.errs = append(f.errs, err)
 	}
@@ -257,8 +258,10 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	f.headerDate(&c, req)
 	f.payload(&c, req)
 	c.token = strings.Join(headerValues(req.Header, "x-amz-security-token"), ",")
-	c.others = make(url.Values)
 	for name, value := range wire.Pairs(rawQuery) {
+		if c.others == nil {
+			c.others = make(url.Values)
+		}
 		n, err1 := wire.UnescapeQuery(name)
 		v, err2 := wire.UnescapeQuery(value)
 		if err1 != nil || err2 != nil {
@@ -354,6 +357,9 @@ func (v *Verifier) checkTimes(f *faults, c *claim, now time.Time) {
 func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
 	var loose []string
 	for name := range req.Header {
+		if len(name) < len("x-amz-") || name[0]|0x20 != 'x' || name[1] != '-' {
+			continue
+		}
 		name = strings.ToLower(name)
 		if (strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-goog-") || strings.HasPrefix(name, "x-oss-")) &&
 			!slices.Contains(c.SignedHeaders, name) {
@@ -385,11 +391,11 @@ func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in s
 	if w.path, err = wire.AppendCanonicalPath(w.path[:0], path); err != nil {
 		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
 	}
-	if c.presigned {
-		rawQuery = wire.Without(rawQuery, func(name string) bool { return name == "X-Amz-Signature" })
-	}
 	if err := w.params.Parse(rawQuery); err != nil {
 		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
+	}
+	if c.presigned {
+		w.params.List = slices.DeleteFunc(w.params.List, func(p wire.Param) bool { return string(p.Name) == "X-Amz-Signature" })
 	}
 	w.params.Sort()
 	w.query = wire.AppendParams(w.query[:0], w.params.List)
@@ -410,7 +416,8 @@ func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in s
 }
 
 // object finds bucket and key in a request's host and path, decoded. It is the inverse of target and appendURL.
-func (e *endpoint) object(op pipeline.Op, host, path string) (bucket, key string, err error) {
+func (v *Verifier) object(op pipeline.Op, host, path string) (bucket, key string, err error) {
+	e := &v.endpoint
 	path, err = wire.UnescapePath(path)
 	if err != nil {
 		return "", "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
@@ -431,7 +438,7 @@ func (e *endpoint) object(op pipeline.Op, host, path string) (bucket, key string
 		bucket, key, _ = strings.Cut(rest, "/")
 		return bucket, key, nil
 	}
-	for _, own := range e.hosts() {
+	for _, own := range v.hosts {
 		if host == own {
 			switch e.addressing {
 			case signer.AddressingBucketHost:

@@ -361,6 +361,9 @@ func TestUnchunkErrors(t *testing.T) {
 	if got, err := decode(unsigned, "5\r\nhello\r\n0\r\n"+crc+"\r\n\r\n"); err != nil || got != "hello" {
 		t.Fatalf("the good one: %q, %v", got, err)
 	}
+	if got, err := decode(unsigned, "5\r\nhello\r\n0\r\n"+crc+"\n\r\n\r\n"); err != nil || got != "hello" {
+		t.Fatalf("as minio-go 7.4.1 writes it: %q, %v", got, err)
+	}
 	for _, tt := range []struct {
 		name    string
 		payload chunkedPayload
@@ -402,6 +405,7 @@ func TestUnchunkErrors(t *testing.T) {
 		{"checksum that is no base64", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:!\r\n\r\n", signer.ErrMismatch, "BadDigest"},
 		{"checksum of another length", unsigned, "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhgA=\r\n\r\n", signer.ErrMismatch, "BadDigest"},
 		{"signature on an unsigned trailer", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\nx-amz-trailer-signature:" + sig + "\r\n\r\n", signer.ErrMalformed, "MalformedTrailerError"},
+		{"two empty lines more", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n\r\n\r\n", signer.ErrMalformed, "InvalidRequest"},
 		{"something behind it all", unsigned, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\nGET", signer.ErrMalformed, "InvalidRequest"},
 		{"wrong signature of the last chunk", withTrailer, "0;chunk-signature=" + sig + "\r\n", signer.ErrMismatch, "SignatureDoesNotMatch"},
 	} {

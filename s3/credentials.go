@@ -44,7 +44,7 @@ func (c *Credentials) check(op pipeline.Op) error {
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id holds a character that the signature's grammar uses; check that it was copied whole and alone")
 	case c.SecretKey.Len() < minFIPSSecret && fips140.Enabled():
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key has less than %d bytes, too few for HMAC in FIPS 140 mode", minFIPSSecret)
-	case !c.SessionToken.IsZero() && strings.ContainsFunc(string(c.SessionToken.Reveal()), notPrintable):
+	case !c.SessionToken.IsPrintable():
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the session token holds a control or non-ASCII character; check that it was copied whole")
 	}
 	return nil

@@ -287,7 +287,8 @@ func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Tim
 
 // PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract.
 //
-// A body hash in X-Amz-Content-Sha256 is signed and so enforced; without one the body is not signed.
+// A header X-Amz-Content-Sha256 is signed, and its value stands for the body, as in a signature in the header; without one the
+// body is not signed. Whether a service takes a hash there depends on the service: MinIO does, versitygw 1.8.0 refuses the URL.
 func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer.Options) (*signer.Presigned, error) {
 	op := opPresign()
 	w := takeScratch(&s.scratch)

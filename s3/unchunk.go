@@ -331,6 +331,11 @@ func (d *chunkReader) end() error {
 			return bad(signer.ErrMismatch, "BadDigest", "the body does not have the checksum that its trailer says")
 		}
 	}
+	if d.payload.trailer && !d.payload.signed { // minio-go ends an unsigned trailer with one empty line more
+		if extra, err := d.buf.Peek(2); err == nil && string(extra) == "\r\n" {
+			d.buf.Discard(2)
+		}
+	}
 	if _, err := d.buf.ReadByte(); err != io.EOF {
 		if err == nil {
 			err = bad(signer.ErrMalformed, "InvalidRequest", "something follows the last chunk")

@@ -19,6 +19,7 @@ type Secret struct{ f func() *data }
 type data struct {
 	bytes       []byte
 	fingerprint [sha256.Size]byte
+	printable   bool
 }
 
 // NewSecret makes a Secret of a copy of b. Nil or empty gives the zero Secret.
@@ -26,7 +27,7 @@ func NewSecret(b []byte) Secret {
 	if len(b) == 0 {
 		return Secret{}
 	}
-	d := &data{bytes: bytes.Clone(b), fingerprint: sha256.Sum256(b)}
+	d := &data{bytes: bytes.Clone(b), fingerprint: sha256.Sum256(b), printable: !bytes.ContainsFunc(b, notPrintable)}
 	return Secret{func() *data { return d }}
 }
 
@@ -57,6 +58,11 @@ func (s Secret) Len() int {
 	}
 	return len(s.f().bytes)
 }
+
+// IsPrintable reports whether all bytes are printable ASCII, as a token must be that goes into a header.
+func (s Secret) IsPrintable() bool { return s.f == nil || s.f().printable }
+
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }
 
 // Fingerprint returns the SHA-256 of the bytes, computed once, so that caches need not hash a secret to look it up.
 // It is not for logs: whoever sees it can test guesses of a weak secret. The zero Secret has the zero fingerprint.

@@ -164,7 +164,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			}
 		case "X-Amz-Expires":
 			seconds, err := strconv.Atoi(value)
-			if err != nil || strconv.Itoa(seconds) != value {
+			if err != nil || value[0] == '+' || value[0] == '0' && value != "0" {
 				f.malformed(name, "it is no number of seconds")
 			} else if seconds < 1 || seconds > maxExpires {
 				f.malformed(name, "%d is not within 1 and %d seconds", seconds, maxExpires)
@@ -216,24 +216,32 @@ func (f *faults) regionSet(algo string, there bool, set string) {
 
 // credential reads ID/DATE/REGION/SERVICE/aws4_request; SigV4a has no region.
 func (f *faults) credential(a *Authorization, field, value string) {
-	parts, form := strings.Split(value, "/"), "ID/DATE/REGION/SERVICE/"+terminator
-	if a.Algorithm == algorithm4a {
-		form = "ID/DATE/SERVICE/" + terminator
+	const form, form4a = "ID/DATE/REGION/SERVICE/" + terminator, "ID/DATE/SERVICE/" + terminator
+	id, rest, _ := strings.Cut(value, "/")
+	date, rest, _ := strings.Cut(rest, "/")
+	region := ""
+	if a.Algorithm != algorithm4a {
+		if region, rest, _ = strings.Cut(rest, "/"); region == "" {
+			f.malformed(field, "it must be %s", form)
+			return
+		}
 	}
-	if len(parts) != strings.Count(form, "/")+1 || slices.Contains(parts, "") {
-		f.malformed(field, "it must be %s", form)
+	service, last, ok := strings.Cut(rest, "/")
+	if !ok || id == "" || date == "" || service == "" || last == "" || strings.Contains(last, "/") {
+		if a.Algorithm == algorithm4a {
+			f.malformed(field, "it must be %s", form4a)
+		} else {
+			f.malformed(field, "it must be %s", form)
+		}
 		return
 	}
-	if a.Algorithm == algorithm4a {
-		parts = slices.Insert(parts, 2, "") // no region
-	}
-	a.AccessKeyID, a.Date, a.Region, a.Service = parts[0], parts[1], parts[2], parts[3]
+	a.AccessKeyID, a.Date, a.Region, a.Service = id, date, region, service
 	if _, err := time.Parse("20060102", a.Date); err != nil {
 		f.malformed(field, "its date %q is not of the form 20060102", shorten(a.Date))
 		a.Date = ""
 	}
-	if parts[4] != terminator {
-		f.add(signer.ErrScope, field, "it ends in %q; it must end in %s", shorten(parts[4]), terminator)
+	if last != terminator {
+		f.add(signer.ErrScope, field, "it ends in %q; it must end in %s", shorten(last), terminator)
 	}
 }
 

@@ -151,7 +151,7 @@ func (s *Signer) SignChunked(ctx context.Context, req *http.Request, c Chunked) 
 		return op.Errorf(signer.ErrRequest, "ContentLength", "the length of the body must be known before it is sent; set req.ContentLength")
 	case empty && req.ContentLength > 0:
 		return op.Errorf(signer.ErrRequest, "Body", "there is none, and ContentLength is %d", req.ContentLength)
-	case headerValues(req.Header, decodedLength) != nil:
+	case headerValues(req.Header, "X-Amz-Decoded-Content-Length") != nil:
 		return op.Errorf(signer.ErrRequest, "Body", "it is chunked already; sign a fresh request")
 	}
 	if c.ChunkSize == 0 {
@@ -163,7 +163,7 @@ func (s *Signer) SignChunked(ctx context.Context, req *http.Request, c Chunked) 
 		h = make(http.Header)
 	}
 	encoding := "aws-chunked"
-	if others := headerValues(h, "content-encoding"); others != nil {
+	if others := headerValues(h, "Content-Encoding"); others != nil {
 		encoding += "," + strings.Join(others, ",")
 	}
 	deleteHeader(h, "content-encoding", "x-amz-trailer", contentSHA256)
@@ -197,8 +197,6 @@ func (s *Signer) SignChunked(ctx context.Context, req *http.Request, c Chunked) 
 	}
 	return nil
 }
-
-const decodedLength = "x-amz-decoded-content-length"
 
 // A chunkSigner signs or verifies the chunks of one body.
 type chunkSigner struct {

@@ -369,7 +369,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if h == nil {
 		h = make(http.Header)
 	}
-	switch payload := headerValues(h, contentSHA256); {
+	switch payload := headerValues(h, "X-Amz-Content-Sha256"); {
 	case payload == nil:
 		h.Set("X-Amz-Content-Sha256", unsignedPayload)
 	case strings.HasPrefix(payload[0], streaming):
@@ -461,7 +461,7 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 	if scheme, param := pipeline.ForeignSignature(req.URL.RawQuery, "AWS4"); scheme != "" {
 		return op.Errorf(signer.ErrConflict, "URL", "it carries a signature of %s (%s); sign the bare URL", scheme, param)
 	}
-	auth := strings.Join(headerValues(req.Header, "authorization"), "")
+	auth := strings.Join(headerValues(req.Header, "Authorization"), "")
 	if inHeader {
 		if auth != "" && !strings.HasPrefix(auth, "AWS4-") {
 			return op.Errorf(signer.ErrConflict, "Authorization", "the request has one of another kind; remove it first")
@@ -473,9 +473,9 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 		}
 		return nil
 	}
-	for _, name := range [...]string{"authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set"} {
+	for _, name := range [...]string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
 		if headerValues(req.Header, name) != nil {
-			return op.Errorf(signer.ErrConflict, http.CanonicalHeaderKey(name), "the header belongs to another signature, and services refuse two; remove it first")
+			return op.Errorf(signer.ErrConflict, name, "the header belongs to another signature, and services refuse two; remove it first")
 		}
 	}
 	return nil
@@ -496,9 +496,9 @@ func presigned(method string, url []byte, plan *pipeline.Plan, offset time.Durat
 	}
 }
 
-// headerValues finds a header in any spelling of its name; nil if it is not there.
+// headerValues finds a header in any spelling of its name, quickest in the one that is given; nil if it is not there.
 func headerValues(h http.Header, name string) []string {
-	if values, ok := h[http.CanonicalHeaderKey(name)]; ok {
+	if values, ok := h[name]; ok {
 		return values
 	}
 	for n, values := range h {

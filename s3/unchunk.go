@@ -42,10 +42,10 @@ func (f *faults) chunked(c *claim, req *http.Request, word string) {
 		return
 	}
 	var err error
-	if p.length, err = strconv.ParseInt(strings.Join(headerValues(req.Header, decodedLength), ","), 10, 64); err != nil || p.length < 0 {
+	if p.length, err = strconv.ParseInt(strings.Join(headerValues(req.Header, "X-Amz-Decoded-Content-Length"), ","), 10, 64); err != nil || p.length < 0 {
 		f.malformed("X-Amz-Decoded-Content-Length", "a chunked body needs one, the number of bytes that it decodes to")
 	}
-	announced := strings.Join(headerValues(req.Header, "x-amz-trailer"), ",")
+	announced := strings.Join(headerValues(req.Header, "X-Amz-Trailer"), ",")
 	switch {
 	case p.trailer && announced == "":
 		f.malformed("X-Amz-Trailer", "%s needs one", word)

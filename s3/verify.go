@@ -185,17 +185,19 @@ func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signatu
 }
 
 func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign []byte) *signer.Grant {
-	signature := c.Signature
+	identity := append(toSign, c.Signature...)
 	if c.Algorithm == algorithm4a {
-		signature = string(toSign) // whoever has an ECDSA signature can make a second one of it
+		identity = toSign // whoever has an ECDSA signature can make a second one of it
 	}
-	sum := sha256.Sum256([]byte(signature))
+	sum := sha256.Sum256(identity)
+	var fingerprint [32]byte
+	hex.Encode(fingerprint[:], sum[:len(fingerprint)/2])
 	g := &signer.Grant{
 		Backend: "s3", Scheme: c.Algorithm, KeyID: c.AccessKeyID,
 		Method: methodOf(req.Method), Bucket: bucket, Key: key, Query: c.others,
 		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
 		SignedHeaders: c.SignedHeaders,
-		Fingerprint:   hex.EncodeToString(sum[:16]),
+		Fingerprint:   string(fingerprint[:]),
 	}
 	if c.payload != unsignedPayload {
 		g.Payload = c.payload
@@ -227,7 +229,7 @@ func requestTarget(req *http.Request) (path, rawQuery string, ok bool) {
 // claim reads the signature from where it is. Faults that leave something to check are collected in f; the error is for
 // requests without a signature of ours, or with two.
 func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) {
-	auth := headerValues(req.Header, "authorization")
+	auth := headerValues(req.Header, "Authorization")
 	for name := range wire.Pairs(rawQuery) {
 		if name, err := wire.UnescapeQuery(name); err == nil && isAuthParam(name) {
 			c.presigned = true
@@ -252,12 +254,12 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	}
 	f.code = "AuthorizationHeaderMalformed"
 	c.Authorization = f.authorization(auth[0])
-	regionSet := headerValues(req.Header, "x-amz-region-set")
+	regionSet := headerValues(req.Header, "X-Amz-Region-Set")
 	c.regionSet = strings.Join(regionSet, ",")
 	f.regionSet(c.Algorithm, regionSet != nil, c.regionSet)
 	f.headerDate(&c, req)
 	f.payload(&c, req)
-	c.token = strings.Join(headerValues(req.Header, "x-amz-security-token"), ",")
+	c.token = strings.Join(headerValues(req.Header, "X-Amz-Security-Token"), ",")
 	for name, value := range wire.Pairs(rawQuery) {
 		if c.others == nil {
 			c.others = make(url.Values)
@@ -275,9 +277,9 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 
 // headerDate reads X-Amz-Date, or Date if there is none.
 func (f *faults) headerDate(c *claim, req *http.Request) {
-	field, values := "X-Amz-Date", headerValues(req.Header, "x-amz-date")
+	field, values := "X-Amz-Date", headerValues(req.Header, "X-Amz-Date")
 	if values == nil {
-		field, values = "Date", headerValues(req.Header, "date")
+		field, values = "Date", headerValues(req.Header, "Date")
 	}
 	if len(values) != 1 {
 		f.malformed(field, "the request needs one, of the form 20060102T150405Z")
@@ -299,7 +301,7 @@ func (f *faults) headerDate(c *claim, req *http.Request) {
 
 // payload reads X-Amz-Content-Sha256, which a header signature needs and a URL can do without.
 func (f *faults) payload(c *claim, req *http.Request) {
-	values := headerValues(req.Header, contentSHA256)
+	values := headerValues(req.Header, "X-Amz-Content-Sha256")
 	switch {
 	case values == nil && c.presigned:
 		c.payload = unsignedPayload

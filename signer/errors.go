@@ -19,17 +19,16 @@ type Error struct {
 
 // Error joins the parts that are set: "s3: presign: Expires: ...".
 func (e *Error) Error() string {
-	var b strings.Builder
+	var parts []string
 	for _, part := range [...]string{e.Backend, e.Op, e.Field} {
 		if part != "" {
-			b.WriteString(part)
-			b.WriteString(": ")
+			parts = append(parts, part)
 		}
 	}
 	if e.Err != nil {
-		b.WriteString(e.Err.Error())
+		parts = append(parts, e.Err.Error())
 	}
-	return b.String()
+	return strings.Join(parts, ": ")
 }
 
 // Unwrap returns Err.

@@ -3,6 +3,8 @@ package signer
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"time"
 )
 
@@ -42,6 +44,17 @@ type Form struct {
 	ExpiresAt time.Time
 	LimitedBy Limit
 }
+
+// String returns the URL and the expiry, without the fields: the policy and its signature are a bearer secret.
+func (f Form) String() string {
+	return "POST " + RedactURL(f.URL) + " until " + f.ExpiresAt.UTC().Format(time.RFC3339)
+}
+
+// Format prints String for every verb.
+func (f Form) Format(s fmt.State, verb rune) { io.WriteString(s, f.String()) }
+
+// LogValue is String. JSON, which is for the browser, has all fields.
+func (f Form) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // A Field is a field of a form.
 type Field struct{ Name, Value string }

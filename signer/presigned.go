@@ -15,9 +15,10 @@ import (
 
 // Presigned is a signed URL and everything its holder must know.
 //
-// URL is a bearer secret: who has it can use it. String, Format and LogValue hide its query, as long as the
-// Presigned is printed itself or in an exported field; in an unexported field fmt does not call them, so do not
-// hold a Presigned by value in another struct. MarshalJSON is for the client and carries the URL.
+// URL is a bearer secret: who has it can use it. String, Format and LogValue hide its query, as long as the Presigned
+// is printed itself or in an exported field. They are not asked in an unexported field, where %s and %q print the
+// URL even through a pointer; nor for %w and, by value, %p, which vet refuses. MarshalJSON is for the client and carries
+// the URL: a JSON logger calls it for a Presigned within a slice, map or struct.
 type Presigned struct {
 	// Method is the only method that the URL allows.
 	Method string
@@ -46,8 +47,8 @@ type Presigned struct {
 }
 
 // NewRequest makes the request that the URL is for, with the headers that its holder must send, and with Host and
-// ContentLength set where they are signed. A body of a known other length is ErrRequest, as is a body whose length
-// is signed and cannot be known to differ only when it is sent.
+// ContentLength set where they are signed. A body of a known other length is ErrRequest, and so is one of unknown
+// length where an empty one is signed. Any other body of unknown length is held to the signed one when it is sent.
 func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, p.Method, p.URL, body)
 	if err != nil {
@@ -64,14 +65,16 @@ func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Reque
 			if err != nil || n < 0 {
 				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf("%w: not a number of bytes", ErrRequest)}
 			}
-			if body == nil && n > 0 || req.ContentLength > 0 && req.ContentLength != n {
+			empty := req.Body == nil || req.Body == http.NoBody
+			switch known := empty || req.ContentLength > 0; {
+			case known && req.ContentLength != n:
 				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf(
 					"%w: the URL is signed for a body of %d bytes, this one has %d", ErrRequest, n, req.ContentLength)}
+			case !known && n == 0:
+				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf(
+					"%w: the URL is signed for an empty body; pass nil", ErrRequest)}
 			}
 			req.ContentLength = n
-			if n == 0 {
-				req.Body = http.NoBody
-			}
 			req.Header[name] = slices.Clone(values)
 		default:
 			req.Header[name] = slices.Clone(values)
@@ -108,7 +111,7 @@ func (p Presigned) MarshalJSON() ([]byte, error) {
 		Headers   map[string]string `json:"headers"`
 		ExpiresAt time.Time         `json:"expiresAt"`
 	}{p.Method, p.URL, headers, p.ExpiresAt.UTC()})
-	return []byte(b.String()), err
+	return []byte(strings.TrimSuffix(b.String(), "\n")), err
 }
 
 // String returns method, URL without its query, and expiry.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -59,7 +60,7 @@ type Grant struct {
 // Body returns a reader of the bytes of r that fails at the end if they are not those that were signed (ErrMismatch). Where no
 // hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
 //
-// A body in chunks is decoded, and each chunk is verified before its bytes are handed on; ErrMalformed is for one that does not
+// Call it once; behind Require the request's body is wrapped already. A body in chunks is decoded, and each chunk is verified before its bytes are handed on; ErrMalformed is for one that does not
 // follow the encoding.
 func (g *Grant) Body(r io.ReadCloser) io.ReadCloser {
 	switch {
@@ -94,7 +95,7 @@ func (b *verifiedBody) Close() error { return b.r.Close() }
 
 // AnyOf returns a Verifier for several schemes: the first of v whose scheme the request shows decides, whatever it
 // says. A request that shows none is ErrUnsigned.
-func AnyOf(v ...Verifier) Verifier { return anyOf(v) }
+func AnyOf(v ...Verifier) Verifier { return anyOf(slices.Clone(v)) }
 
 type anyOf []Verifier
 
@@ -118,6 +119,9 @@ func Require(v Verifier, next http.Handler) http.Handler {
 		g, err := v.Verify(r.Context(), r)
 		if err != nil {
 			w.Header().Set("Cache-Control", "no-store")
+			if errors.Is(err, ErrUnsigned) {
+				w.Header().Set("WWW-Authenticate", "Signature") // RFC 9110 wants a challenge with a 401; no registered scheme fits
+			}
 			status, text := refusal(err)
 			http.Error(w, text, status)
 			return
@@ -140,6 +144,8 @@ func refusal(err error) (int, string) {
 		return http.StatusBadRequest, ErrConflict.Error()
 	case errors.Is(err, ErrMalformed):
 		return http.StatusBadRequest, "malformed signature"
+	case errors.Is(err, ErrUnsupported):
+		return http.StatusBadRequest, "unsupported signature"
 	}
 	for _, class := range [...]error{ErrMismatch, ErrExpired, ErrNotYetValid, ErrUnknownKey, ErrScope, ErrPolicy} {
 		if errors.Is(err, class) {

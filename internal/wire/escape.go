@@ -90,7 +90,8 @@ func unescape(s string, plus byte) (string, error) {
 	if strings.IndexByte(s, '%') < 0 && (plus == '+' || strings.IndexByte(s, '+') < 0) {
 		return s, nil
 	}
-	b := make([]byte, 0, len(s))
+	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch c {
@@ -104,9 +105,9 @@ func unescape(s string, plus byte) (string, error) {
 		case '+':
 			c = plus
 		}
-		b = append(b, c)
+		b.WriteByte(c)
 	}
-	return string(b), nil
+	return b.String(), nil
 }
 
 // unhex decodes the escape at the beginning of s.

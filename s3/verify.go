@@ -146,13 +146,17 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 
 	w := takeScratch(&v.scratch)
 	defer w.release(&v.scratch)
-	if err := w.canonicalise(f.op, &c, req, in, path, rawQuery); err != nil {
+	missing, err := w.canonicalise(f.op, &c, req, in, path, rawQuery)
+	if err != nil {
 		return nil, err
 	}
 	stamp := sigv4.StampOf(c.date.Unix())
 	sc := scope{Scope: sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}, regionSet: c.regionSet}
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
+	if missing != "" {
+		return nil, f.op.Refusal(signer.ErrMismatch, shorten(missing), "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
+	}
 	k := v.matches(&creds, &sc, w.toSign, c.Signature)
 	if k == nil {
 		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
@@ -369,8 +373,9 @@ func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
 		}
 	}
 	if loose != nil {
+		const most = 32
 		slices.Sort(loose)
-		f.errs = append(f.errs, f.op.Refusal(signer.ErrMismatch, shorten(strings.Join(loose, ",")), "AccessDenied",
+		f.errs = append(f.errs, f.op.Refusal(signer.ErrMismatch, strings.Join(loose[:min(len(loose), most)], ","), "AccessDenied",
 			"there were headers present in the request which were not signed; sign them or do not send them"))
 	}
 }
@@ -387,14 +392,14 @@ func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) err
 	return nil
 }
 
-// canonicalise leaves the canonical request in w.canonical.
-func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in signer.Inbound, path, rawQuery string) error {
-	var err error
+// canonicalise leaves the canonical request in w.canonical. It names a header that was signed and is missing; the canonical
+// request is then that of what is there, as services show it.
+func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in signer.Inbound, path, rawQuery string) (missing string, err error) {
 	if w.path, err = wire.AppendCanonicalPath(w.path[:0], path); err != nil {
-		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
+		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
 	}
 	if err := w.params.Parse(rawQuery); err != nil {
-		return op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
+		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
 	}
 	if c.presigned {
 		w.params.List = slices.DeleteFunc(w.params.List, func(p wire.Param) bool { return string(p.Name) == "X-Amz-Signature" })
@@ -408,13 +413,13 @@ func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in s
 		case name == "content-length" && req.ContentLength >= 0:
 			w.addHeader(name, strconv.FormatInt(req.ContentLength, 10))
 		case values == nil:
-			return op.Refusal(signer.ErrMismatch, name, "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
+			missing = name
 		default:
 			w.addHeader(name, values...)
 		}
 	}
 	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, c.payload)
-	return nil
+	return missing, nil
 }
 
 // object finds bucket and key in a request's host and path, decoded. It is the inverse of target and appendURL.

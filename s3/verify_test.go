@@ -479,6 +479,19 @@ func TestVerifyDateHeader(t *testing.T) {
 	}
 }
 
+// What is missing does not keep the verifier from telling what it saw.
+func TestVerifyTracesWithoutAHeader(t *testing.T) {
+	p, _ := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Minute, Header: http.Header{"X-Amz-Meta-A": {"1"}}})
+	r := received(t, p, nil)
+	delete(r.Header, "X-Amz-Meta-A")
+	var trace signer.Trace
+	_, err := newVerifier(t).Verify(signer.WithTrace(ctx, &trace), r)
+	wantRefusal(t, nil, err, signer.ErrMismatch, "SignatureDoesNotMatch")
+	if canonical := string(trace.CanonicalRequest); !strings.Contains(canonical, "\nhost:photos.s3.eu-west-1.amazonaws.com\n\nhost\n") || len(trace.StringToSign) == 0 {
+		t.Errorf("trace %q, %q", canonical, trace.StringToSign)
+	}
+}
+
 // All faults of form are told at once.
 func TestVerifyReportsAllFaults(t *testing.T) {
 	r := httptest.NewRequest("GET", "https://photos.s3.eu-west-1.amazonaws.com/k?X-Amz-Algorithm=x&X-Amz-Expires=0&X-Amz-Date=x&X-Amz-SignedHeaders=a&X-Amz-Signature=0&X-Amz-Credential=a/20261124/us-east-1/iam/x", nil)

@@ -1,0 +1,202 @@
+// Presign prints a presigned URL.
+//
+//	go run ./examples/presign -bucket photos -region eu-west-1 get 2026/11/cat.jpg
+//	go run ./examples/presign -bucket photos -region eu-west-1 -attachment 'Zoë.jpg' -json get 2026/11/cat.jpg
+//	go run ./examples/presign -bucket photos -region eu-west-1 -header 'Content-Type: image/jpeg' -curl put 2026/11/cat.jpg
+//	go run ./examples/presign -bucket photos -region eu-west-1 list 2026/11/
+//
+// The URL goes to standard output, alone on its line, so that it can be piped; when it ends and what must be sent with it
+// go to standard error. Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+//
+// What it prints is a secret for as long as the URL lives.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/examples/internal/setup"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it; it returns the exit status: 1 if nothing could be signed, 2 if the command
+// line is not understood.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	c, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2 // parse has said why
+	}
+	s, err := setup.NewSigner(c.Options, getenv)
+	var p *signer.Presigned
+	if err == nil {
+		p, err = s.Presign(ctx, c.request)
+	}
+	var text []byte
+	if err == nil {
+		text, err = c.format(p)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "presign: %v\n", err)
+		if errors.As(err, new(setup.ErrProvider)) {
+			return 2
+		}
+		return 1
+	}
+	fmt.Fprintf(stdout, "%s\n", text)
+	fmt.Fprintf(stderr, "%s until %s\n", p.Method, p.ExpiresAt.Format(time.RFC3339))
+	for _, name := range slices.Sorted(maps.Keys(p.Header)) {
+		for _, value := range p.Header[name] {
+			fmt.Fprintf(stderr, "send %s: %s\n", name, value)
+		}
+	}
+	return 0
+}
+
+// A command is a parsed command line.
+type command struct {
+	setup.Options
+	request    signer.Request
+	json, curl bool
+}
+
+// parse reads the command line. It writes what is wrong with it, or help, to stderr.
+func parse(args []string, stderr io.Writer) (*command, error) {
+	c := &command{request: signer.Request{Header: make(http.Header), Query: make(url.Values)}}
+	var attachment string
+	flags := flag.NewFlagSet("presign", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: presign [flags] get|put|head|delete KEY\n       presign [flags] list [PREFIX]")
+		flags.PrintDefaults()
+	}
+	c.AddFlags(flags)
+	flags.DurationVar(&c.request.Expires, "expires", 15*time.Minute, "how long the URL must work")
+	flags.DurationVar(&c.request.Window, "window", 0, "the same URL for calls within this time")
+	flags.Func("header", "a `'Name: value'` that must be sent with the URL; may be repeated", func(s string) error {
+		name, value, ok := strings.Cut(s, ":")
+		if !ok {
+			return errors.New("write it 'Name: value'")
+		}
+		c.request.Header.Add(name, strings.TrimSpace(value))
+		return nil
+	})
+	flags.Func("query", "a `name=value` to put into the URL; may be repeated", func(s string) error {
+		name, value, _ := strings.Cut(s, "=")
+		c.request.Query.Add(name, value)
+		return nil
+	})
+	flags.StringVar(&attachment, "attachment", "", "the file `name` to save under")
+	flags.BoolVar(&c.json, "json", false, "print method, URL, headers and end as JSON")
+	flags.BoolVar(&c.curl, "curl", false, "print a curl command for the shell")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	wrong := func(text string) (*command, error) {
+		fmt.Fprintf(stderr, "presign: %s\n", text)
+		flags.Usage()
+		return nil, errors.New(text)
+	}
+	if c.json && c.curl {
+		return wrong("-json or -curl, not both")
+	}
+	if attachment != "" {
+		c.request.Response.ContentDisposition = signer.Attachment(attachment)
+	}
+	what, key := flags.Arg(0), flags.Arg(1)
+	switch what {
+	case "get", "put", "head", "delete":
+		if flags.NArg() != 2 || key == "" {
+			return wrong(what + " takes one key")
+		}
+		c.request.Method, c.request.Key = strings.ToUpper(what), key
+	case "list":
+		if flags.NArg() > 2 {
+			return wrong("list takes one prefix or none")
+		}
+		list(&c.request, key)
+	default:
+		return wrong("say what the URL is for")
+	}
+	return c, nil
+}
+
+// list makes of r a listing of the names that begin with prefix, in S3's second version.
+func list(r *signer.Request, prefix string) {
+	r.Method = http.MethodGet
+	r.Query.Set("list-type", "2")
+	if prefix != "" {
+		r.Query.Set("prefix", prefix)
+	}
+}
+
+// format writes p as the command line asks.
+func (c *command) format(p *signer.Presigned) ([]byte, error) {
+	switch {
+	case c.json:
+		text, err := p.MarshalJSON() // and not json.Marshal, which would write \u0026 for every ampersand
+		return []byte(strings.TrimSpace(string(text))), err
+	case c.curl:
+		return []byte(curl(p)), nil
+	}
+	return []byte(p.URL), nil
+}
+
+// curl returns a shell command that uses p. An upload sends the file that is called like the object, without directories.
+func curl(p *signer.Presigned) string {
+	args := []string{"curl", "--globoff"} // brackets in a URL are no patterns
+	switch p.Method {
+	case http.MethodGet:
+	case http.MethodHead:
+		args = append(args, "--head")
+	case http.MethodPut:
+		args = append(args, "--upload-file", "./file")
+		if u, err := url.Parse(p.URL); err == nil && !strings.HasSuffix(u.Path, "/") {
+			args[len(args)-1] = "./" + path.Base(u.Path)
+		}
+	default:
+		args = append(args, "--request", p.Method)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Header)) {
+		for _, value := range p.Header[name] {
+			header := name + ": " + value
+			if value == "" {
+				header = name + ";" // with a colon curl would send no such header
+			}
+			args = append(args, "--header", header)
+		}
+	}
+	args = append(args, p.URL)
+	for i, arg := range args {
+		args[i] = quote(arg)
+	}
+	return strings.Join(args, " ")
+}
+
+// quote writes s as one word for a POSIX shell.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_./:", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/internal/storefake"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+const secret = "a secret that nobody sees"
+
+func env(name string) string {
+	return map[string]string{"AWS_ACCESS_KEY_ID": "KEYID", "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "eu-west-1"}[name]
+}
+
+func presign(t *testing.T, status int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if got := run(t.Context(), args, env, &out, &errs); got != status {
+		t.Fatalf("%q: status %d, want %d: %s", args, got, status, &errs)
+	}
+	if strings.Contains(out.String()+errs.String(), secret) {
+		t.Errorf("%q: the secret is printed", args)
+	}
+	return out.String(), errs.String()
+}
+
+// Standard output is the URL, one line, and what was asked for is in it.
+func TestURL(t *testing.T) {
+	for _, tt := range []struct {
+		args  []string
+		head  string // what the URL begins with
+		query map[string]string
+		sends string // what standard error says beyond the end
+	}{
+		{[]string{"-bucket", "photos", "get", "a b/ü"}, "https://photos.s3.eu-west-1.amazonaws.com/a%20b/%C3%BC?",
+			map[string]string{"X-Amz-Expires": "930", "X-Amz-SignedHeaders": "host"}, ""}, // 15 minutes, and backdated
+		{[]string{"-provider", "s3", "-bucket", "photos", "-region", "us-east-1", "-expires", "1h", "-window", "10m", "head", "k"},
+			"https://photos.s3.us-east-1.amazonaws.com/k?", map[string]string{"X-Amz-Expires": "4230"}, ""},
+		{[]string{"-bucket", "photos", "-endpoint", "http://127.0.0.1:9000", "delete", "k"}, "http://127.0.0.1:9000/photos/k?", nil, ""},
+		{[]string{"-bucket", "photos", "-attachment", "ü.txt", "-query", "versionId=1=2", "-query", "flag", "get", "k"}, "https://photos.s3.eu-west-1.amazonaws.com/k?",
+			map[string]string{"response-content-disposition": signer.Attachment("ü.txt"), "versionId": "1=2", "flag": ""}, ""},
+		{[]string{"-bucket", "photos", "-header", "content-type: text/plain", "-header", "X-Amz-Meta-A:1", "-header", "X-Amz-Meta-A: 2:3", "put", "k"},
+			"https://photos.s3.eu-west-1.amazonaws.com/k?", map[string]string{"X-Amz-SignedHeaders": "content-type;host;x-amz-meta-a"},
+			"send Content-Type: text/plain\nsend X-Amz-Meta-A: 1\nsend X-Amz-Meta-A: 2:3\n"},
+		{[]string{"-bucket", "photos", "-query", "max-keys=5", "list", "dir/"}, "https://photos.s3.eu-west-1.amazonaws.com/?",
+			map[string]string{"list-type": "2", "prefix": "dir/", "max-keys": "5"}, ""},
+		{[]string{"-bucket", "photos", "list"}, "https://photos.s3.eu-west-1.amazonaws.com/?", map[string]string{"list-type": "2"}, ""},
+	} {
+		out, errs := presign(t, 0, tt.args...)
+		line, rest, _ := strings.Cut(out, "\n")
+		u, err := url.Parse(line)
+		if err != nil || rest != "" || !strings.HasPrefix(line, tt.head) {
+			t.Errorf("%q: %v in %q", tt.args, err, out)
+			continue
+		}
+		for name, want := range tt.query {
+			if got := u.Query()[name]; len(got) != 1 || got[0] != want {
+				t.Errorf("%q: %s is %q, want %q", tt.args, name, got, want)
+			}
+		}
+		until, sends, _ := strings.Cut(errs, "\n")
+		if _, stamp, _ := strings.Cut(until, " until "); stamp == "" || sends != tt.sends {
+			t.Errorf("%q: %q", tt.args, errs)
+		} else if _, err := time.Parse(time.RFC3339, stamp); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	out, _ := presign(t, 0, "-bucket", "b", "-header", "Content-Type: text/plain", "-json", "put", "k")
+	var got struct {
+		Method, URL string
+		Headers     map[string]string
+		ExpiresAt   time.Time
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Method != "PUT" || got.Headers["Content-Type"] != "text/plain" || got.ExpiresAt.IsZero() || !strings.Contains(out, got.URL) || strings.Count(out, "\n") != 1 {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"get", "k"}, 1, "Bucket"},
+		{[]string{"-bucket", "b", "-expires", "169h", "get", "k"}, 1, "Expires"},
+		{[]string{"-bucket", "b", "-expires", "-1s", "get", "k"}, 1, "Expires"},
+		{[]string{"-bucket", "b", "-window", "1h", "get", "k"}, 1, "Window"},
+		{[]string{"-bucket", "b", "-header", "Host: x", "get", "k"}, 1, "Host"},
+		{[]string{"-bucket", "b", "-header", "A: x\ny", "get", "k"}, 1, "control character"},
+		{[]string{"-bucket", "b", "-query", "X-Amz-Date=1", "get", "k"}, 1, "X-Amz-Date"},
+		{[]string{"-bucket", "b", "-attachment", "x", "put", "k"}, 1, "Response"},
+		{[]string{"-bucket", "b", "-endpoint", "ftp://x", "get", "k"}, 1, "Endpoint"},
+		{[]string{"-bucket", "b", "get", "a/../b"}, 1, "Key"},
+		{[]string{"-bucket", "b", "-header", "x", "get", "k"}, 2, "'Name: value'"},
+		{[]string{"-bucket", "b", "-expires", "soon", "get", "k"}, 2, "expires"},
+		{[]string{"-bucket", "b", "-json", "-curl", "get", "k"}, 2, "not both"},
+		{[]string{"-bucket", "b", "get"}, 2, "one key"},
+		{[]string{"-bucket", "b", "get", ""}, 2, "one key"},
+		{[]string{"-bucket", "b", "get", "k", "l"}, 2, "one key"},
+		{[]string{"-bucket", "b", "list", "k", "l"}, 2, "one prefix"},
+		{[]string{"-bucket", "b", "post", "k"}, 2, "usage: presign"},
+		{[]string{"-bucket", "b"}, 2, "usage: presign"},
+		{[]string{"-provider", "ftp", "get", "k"}, 2, `"ftp"`},
+		{[]string{"-help"}, 0, "usage: presign"},
+	} {
+		out, errs := presign(t, tt.status, tt.args...)
+		if out != "" || !strings.Contains(errs, tt.want) {
+			t.Errorf("%q: %q, and %q on standard output", tt.args, errs, out)
+		}
+	}
+	var errs bytes.Buffer
+	if status := run(t.Context(), []string{"-bucket", "b", "get", "k"}, func(string) string { return "" }, &errs, &errs); status != 1 ||
+		!strings.Contains(errs.String(), "set AWS_ACCESS_KEY_ID") {
+		t.Errorf("without credentials: %d %s", status, &errs)
+	}
+}
+
+func TestCurl(t *testing.T) {
+	for want, p := range map[string]*signer.Presigned{
+		`curl --globoff 'https://h/k?a=b&c'`:                                  {Method: "GET", URL: "https://h/k?a=b&c"},
+		`curl --globoff --head https://h/k`:                                   {Method: "HEAD", URL: "https://h/k"},
+		`curl --globoff --request DELETE https://h/k`:                         {Method: "DELETE", URL: "https://h/k"},
+		`curl --globoff --upload-file './-a'\''b c' 'https://h/d/-a%27b%20c'`: {Method: "PUT", URL: "https://h/d/-a%27b%20c"},
+		`curl --globoff --upload-file ./file https://h/d/`:                    {Method: "PUT", URL: "https://h/d/"},
+		`curl --globoff --upload-file ./k --header 'A: 1' --header 'A: it'\''s $HOME' --header 'B;' https://h/d/k`: {Method: "PUT", URL: "https://h/d/k",
+			Header: http.Header{"B": {""}, "A": {"1", "it's $HOME"}}},
+	} {
+		if got := curl(p); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// What a shell makes of the quoted words is what was quoted.
+func TestQuote(t *testing.T) {
+	words := []string{"", "plain-1_./:", "a b", "it's", `"$HOME" \ $(id) !x`, "`id`;&|<>*?[a]{b}~#", "'", "''", "new\nline", "ü", "=x", "-n"}
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, quote(w))
+	}
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no shell")
+	}
+	out, err := exec.CommandContext(t.Context(), sh, "-c", `printf '%s\0' `+strings.Join(quoted, " ")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"); !slices.Equal(got, words) {
+		t.Errorf("the shell reads %q, want %q", got, words)
+	}
+}
+
+// The printed curl commands work as they stand, where there is a curl.
+func TestCurlCommands(t *testing.T) {
+	sh, err1 := exec.LookPath("sh")
+	_, err2 := exec.LookPath("curl")
+	if err1 != nil || err2 != nil {
+		t.Skip("no shell or no curl")
+	}
+	store, err := storefake.Start(storefake.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	dir := t.TempDir()
+	const name, bytesOfIt = "it's [a] {b} ü.txt", "some bytes"
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(bytesOfIt), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string {
+		return map[string]string{"AWS_ACCESS_KEY_ID": store.Credentials.AccessKeyID, "AWS_REGION": store.Region,
+			"AWS_SECRET_ACCESS_KEY": string(store.Credentials.SecretKey.Reveal()), "AWS_ENDPOINT_URL": store.URL}[name]
+	}
+	do := func(args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if status := run(t.Context(), append([]string{"-bucket", store.Bucket, "-curl"}, args...), getenv, &out, &errs); status != 0 {
+			t.Fatalf("%q: %s", args, &errs)
+		}
+		cmd := exec.CommandContext(t.Context(), sh, "-c", strings.TrimSpace(out.String())+" --silent --show-error --fail --noproxy '*'")
+		cmd.Dir = dir
+		answer, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%q: %v: %s", args, err, answer)
+		}
+		return string(answer)
+	}
+	do("-header", "Content-Type: text/x; note=\"it's\"", "-header", "X-Amz-Meta-Empty:", "put", "dir/"+name)
+	if got := do("get", "dir/"+name); got != bytesOfIt {
+		t.Errorf("got %q", got)
+	}
+	if got := do("head", "dir/"+name); !strings.Contains(got, "Content-Type: text/x; note=\"it's\"") || !strings.Contains(got, "X-Amz-Meta-Empty:") {
+		t.Errorf("got %q", got)
+	}
+	if got := do("list", "dir/"); !strings.Contains(got, "<KeyCount>1</KeyCount>") {
+		t.Errorf("got %q", got)
+	}
+	do("delete", "dir/"+name)
+	if got := do("list"); !strings.Contains(got, "<KeyCount>0</KeyCount>") {
+		t.Errorf("got %q", got)
+	}
+}

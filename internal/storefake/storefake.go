@@ -1,0 +1,257 @@
+// Package storefake is an object store in memory that believes nobody: every request passes through the library's own
+// Verifier, and a refusal is the provider's own error, in the provider's own format. The examples run against it where
+// they are given no real service.
+//
+//	store, err := storefake.Start(storefake.Config{})
+//	defer store.Close()
+//	s, err := s3.New(s3.Config{Endpoint: store.Endpoint(), Region: store.Region, Bucket: store.Bucket, Credentials: store.Credentials})
+//	// ... presign, use net/http ...
+//	store.Clock.Advance(time.Hour) // everything presigned for less is dead
+//
+// It is for demonstrations on one machine: it answers on loopback addresses only, with credentials made for the run, and
+// forgets everything at the end of it. It acts on the Grant, never on the request's URL.
+package storefake
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/s3"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// Config says what a Store holds and how much. Its zero value is good.
+type Config struct {
+	Bucket string // "" means "demo"
+	Region string // "" means "us-east-1"
+
+	// Clock is what Store.Clock starts from; nil means clock.System(). A clock.Learned is refused.
+	Clock clock.Clock
+
+	// Temporary makes credentials that have a session token and die after this long; 0 makes ones that do neither.
+	Temporary time.Duration
+
+	// Origin is the one origin ("http://127.0.0.1:8080") whose pages may call the store from a browser; "" is none.
+	Origin string
+
+	// MaxObject is the size of the largest object, MaxBytes that of all together with the uploads under way, MaxObjects
+	// their number; 0 means 16 MiB, 64 MiB and 1000.
+	MaxObject, MaxBytes int64
+	MaxObjects          int
+}
+
+// A Store is an object store as an http.Handler. It is safe for concurrent use; its fields are not to be changed.
+type Store struct {
+	Bucket      string
+	Region      string
+	Credentials s3.Credentials
+	Clock       *Clock
+
+	origin    string
+	maxObject int64
+	objects   objects
+	dialects  []dialect // the first speaks to those who show no signature at all
+}
+
+// A dialect is how one provider verifies, answers and refuses.
+type dialect interface {
+	signer.Verifier
+
+	// serve does what was granted. If it returns an error, it has written nothing.
+	serve(w http.ResponseWriter, r *http.Request, g *signer.Grant) error
+
+	// refuse answers with the provider's error for err, which comes from Verify or serve. trace is what Verify computed.
+	refuse(w http.ResponseWriter, r *http.Request, err error, trace *signer.Trace)
+}
+
+// New returns an empty Store with credentials of its own. It reports all that is wrong with c, joined.
+func New(c Config) (*Store, error) {
+	op := pipeline.Op{Backend: "storefake", Name: "new"}
+	s := &Store{Bucket: c.Bucket, Region: c.Region, origin: c.Origin, maxObject: c.MaxObject}
+	setDefault(&s.Bucket, "demo")
+	setDefault(&s.Region, "us-east-1")
+	setDefault(&s.maxObject, 16<<20)
+	setDefault(&c.MaxBytes, 64<<20)
+	setDefault(&c.MaxObjects, 1000)
+	s.objects = objects{byKey: make(map[string]*object), maxBytes: c.MaxBytes, maxCount: c.MaxObjects}
+
+	var errCaps error
+	if s.maxObject < 0 || c.MaxBytes < 0 || c.MaxObjects < 0 || c.Temporary < 0 {
+		errCaps = op.Errorf(signer.ErrRequest, "Config", "a limit is negative; leave it 0 for the default")
+	}
+	base, errClock := pipeline.VerifierClock(op, c.Clock)
+	if err := errors.Join(pipeline.CheckBucket(op, "Bucket", s.Bucket), errCaps, errClock); err != nil {
+		return nil, err
+	}
+	s.Clock = &Clock{base: base}
+	s.Credentials = newCredentials(s.Clock.Now(), c.Temporary)
+	d, err := newS3(s)
+	if err != nil {
+		return nil, err
+	}
+	s.dialects = []dialect{d}
+	return s, nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	if zero := *new(T); *v == zero {
+		*v = def
+	}
+}
+
+func newCredentials(now time.Time, life time.Duration) s3.Credentials {
+	c := s3.Credentials{
+		AccessKeyID: "STORE" + rand.Text()[:15],
+		SecretKey:   signer.NewSecret([]byte(rand.Text() + rand.Text())),
+	}
+	if life > 0 {
+		c.SessionToken = signer.NewSecret([]byte(rand.Text() + rand.Text()))
+		c.Expires = now.Add(life)
+	}
+	return c
+}
+
+// ServeHTTP answers one request.
+func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(ownHosts(r), strings.ToLower(r.Host)) {
+		// A page of a stranger's site whose name resolves to 127.0.0.1 would send its own name here.
+		http.Error(w, "this store answers on loopback, to the address that it listens on, and to no other Host", http.StatusMisdirectedRequest)
+		return
+	}
+	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat)) // not net/http's, which knows no other clock
+	if preflight := s.cors(w, r); preflight {
+		return
+	}
+	var trace signer.Trace
+	d, g, err := s.verify(signer.WithTrace(r.Context(), &trace), r)
+	if err == nil {
+		err = d.serve(w, r, g)
+	}
+	if err == nil {
+		return
+	}
+	if r.Header.Get("Expect") == "" {
+		io.CopyN(io.Discard, r.Body, s.maxObject) // a client that is still sending may not see an early answer
+	}
+	d.refuse(w, r, err, &trace)
+}
+
+// verify asks the dialect whose signature the request shows, and says which one that is.
+func (s *Store) verify(ctx context.Context, r *http.Request) (dialect, *signer.Grant, error) {
+	for _, d := range s.dialects {
+		if g, err := d.Verify(ctx, r); !errors.Is(err, signer.ErrUnsigned) {
+			return d, g, err
+		}
+	}
+	return s.dialects[0], nil, fmt.Errorf("%w", signer.ErrUnsigned)
+}
+
+// ownHosts are the values of Host that mean this server: the address that the connection came in on, and localhost. There
+// are none unless that address is a loopback one.
+func ownHosts(r *http.Request) []string {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !addr.IP.IsLoopback() {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(addr.String())
+	return []string{addr.String(), "localhost:" + port}
+}
+
+// cors lets pages of the allowed origin read the answer, and answers the question that a browser asks before.
+func (s *Store) cors(w http.ResponseWriter, r *http.Request) (preflight bool) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	allowed := s.origin != "" && r.Header.Get("Origin") == s.origin
+	if allowed {
+		h.Set("Access-Control-Allow-Origin", s.origin)
+		h.Set("Access-Control-Expose-Headers", "Date, ETag, Content-Range, X-Amz-Request-Id")
+	}
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	if !allowed {
+		http.Error(w, "this store is not for pages of that origin", http.StatusForbidden)
+		return true
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, DELETE")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked) // which of them may come is up to the signature
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// A Clock is the store's clock, which its owner can move. It is safe for concurrent use.
+type Clock struct {
+	base  clock.Clock
+	ahead atomic.Int64
+}
+
+// Now returns the store's time.
+func (c *Clock) Now() time.Time { return c.base.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Advance moves the clock ahead, or back if d is negative.
+func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// A Server is a Store that listens.
+type Server struct {
+	*Store
+	URL string // "http://127.0.0.1:" and a port
+
+	server *http.Server
+	done   chan struct{}
+}
+
+// Start starts a new Store on a free port of 127.0.0.1. Close it at the end.
+func Start(c Config) (*Server, error) {
+	store, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("storefake: start: %w", err)
+	}
+	s := &Server{
+		Store: store,
+		URL:   "http://" + l.Addr().String(),
+		server: &http.Server{
+			Handler:           store,
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			WriteTimeout:      60 * time.Second,
+			IdleTimeout:       30 * time.Second,
+			MaxHeaderBytes:    64 << 10,
+		},
+		done: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		s.server.Serve(l) // until Close; it has no other end that anyone could mend
+	}()
+	return s, nil
+}
+
+// Endpoint is URL, parsed.
+func (s *Server) Endpoint() *url.URL {
+	return &url.URL{Scheme: "http", Host: strings.TrimPrefix(s.URL, "http://")}
+}
+
+// Close stops the server and drops its connections.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	<-s.done
+	return err
+}

@@ -186,9 +186,15 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			f.malformed(name, "no parameter of a presigned URL is spelt like this")
 		}
 	}
+	hint := "query-string authentication needs it; was the URL cut, or is it not quoted in a shell?"
+	for name := range q.others {
+		if strings.HasPrefix(name, "amp;") {
+			hint = `the URL was copied out of HTML: write & for "&amp;"`
+		}
+	}
 	for i, name := range params[:requiredParams] {
 		if !seen[i] {
-			f.malformed(name, "it is missing; query-string authentication needs it")
+			f.malformed(name, "it is missing; %s", hint)
 		}
 	}
 	if seen[credentialParam] {

@@ -15,6 +15,9 @@ import (
 // a body without GetBody is ErrRequest. On an error req is unchanged.
 func HashBody(req *http.Request) error {
 	op := pipeline.Op{Backend: "s3", Name: "hash body"}
+	if req == nil {
+		return op.Errorf(signer.ErrRequest, "Body", "there is no request")
+	}
 	hash := sha256.New()
 	if req.Body != nil && req.Body != http.NoBody {
 		if req.GetBody == nil {

@@ -33,12 +33,12 @@ type Checksum int
 
 const (
 	// NoChecksum sends no checksum.
-	NoChecksum Checksum = iota
-	ChecksumCRC32
-	ChecksumCRC32C
-	ChecksumCRC64NVME
-	ChecksumSHA1
-	ChecksumSHA256
+	NoChecksum        Checksum = iota
+	ChecksumCRC32              // x-amz-checksum-crc32
+	ChecksumCRC32C             // x-amz-checksum-crc32c
+	ChecksumCRC64NVME          // x-amz-checksum-crc64nvme
+	ChecksumSHA1               // x-amz-checksum-sha1
+	ChecksumSHA256             // x-amz-checksum-sha256
 )
 
 // header is the name of the trailer that carries the checksum.
@@ -94,8 +94,8 @@ type Chunked struct {
 	// is held in memory.
 	ChunkSize int
 
-	// Unsigned leaves the chunks unsigned, so that only the checksum, which is then required, guards the body. It is for
-	// https.
+	// Unsigned leaves the chunks unsigned. The checksum, which is then required, guards the body against accidents only: against
+	// people nothing does over plain http, and that is not checked.
 	Unsigned bool
 }
 

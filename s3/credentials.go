@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/fips140"
 	"strings"
@@ -18,9 +19,24 @@ type Credentials struct {
 	Expires      time.Time     // when the service stops to accept the key; zero for never
 }
 
+// checkFixed finds in credentials from a Config what need not be looked for at every signature.
+func (c *Credentials) checkFixed(op pipeline.Op, aws bool) error {
+	if err := c.check(op); err != nil {
+		return err
+	}
+	secret := c.SecretKey.Reveal()
+	switch {
+	case len(bytes.TrimSpace(secret)) < len(secret):
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key begins or ends with white space, the end of a line perhaps; trim it")
+	case aws && strings.HasPrefix(c.AccessKeyID, "ASIA") && c.SessionToken.IsZero():
+		return op.Errorf(signer.ErrCredentials, "Credentials", "an access key id that begins with ASIA is temporary and has a session token; set SessionToken")
+	}
+	return nil
+}
+
 // A CredentialSource gives the credentials for one signature. It must be safe for concurrent use.
 //
-// until is the instant to which the signature shall work: a source that can refresh should return a key that lives that
+// until is the instant to which the signature shall work (for Sign, the next second): a source that can refresh should return a key that lives that
 // long. A key that dies earlier is not wrong; the signer then shortens the URL if it may, or reports ErrCredentials. As
 // long as the key is the same, return the same Secret values: the signer's key cache knows them by identity.
 type CredentialSource interface {
@@ -38,8 +54,10 @@ const minFIPSSecret = 14 - len("AWS4")
 // check refuses credentials that cannot make a signature.
 func (c *Credentials) check(op pipeline.Op) error {
 	switch {
-	case c.AccessKeyID == "" || c.SecretKey.IsZero():
-		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id or the secret key is empty; nothing is ever sent unsigned")
+	case c.AccessKeyID == "":
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id is empty; set AccessKeyID")
+	case c.SecretKey.IsZero():
+		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key is empty; set SecretKey")
 	case strings.ContainsAny(c.AccessKeyID, "/,= ") || strings.ContainsFunc(c.AccessKeyID, notPrintable):
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id holds a character that the signature's grammar uses; check that it was copied whole and alone")
 	case c.SecretKey.Len() < minFIPSSecret && fips140.Enabled():

@@ -36,7 +36,8 @@ func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
 	if e.regionSet, err = joinRegionSet(op, c.RegionSet); err != nil {
 		return e, err
 	}
-	if c.Region != "" || e.regionSet == "" {
+	severalRegions := e.regionSet != "" || strings.HasPrefix(c.Bucket, "arn:") && strings.HasSuffix(c.Bucket, ".mrap")
+	if c.Region != "" || !severalRegions {
 		if err := checkRegion(op, c.Region, c.Endpoint != nil); err != nil {
 			return e, err
 		}
@@ -144,6 +145,9 @@ func checkRegion(op pipeline.Op, region string, custom bool) error {
 	if !label(region) && !(custom && bucketName(region)) {
 		return op.Errorf(signer.ErrRequest, "Region", `%q is no region; write it like "eu-west-1"`, region)
 	}
+	if region == "auto" && !custom {
+		return op.Errorf(signer.ErrRequest, "Region", `"auto" is no region of AWS's; for Cloudflare R2 set Endpoint to https://ACCOUNT.r2.cloudflarestorage.com`)
+	}
 	return nil
 }
 
@@ -160,6 +164,9 @@ func canonicalHost(scheme, host string) string {
 	}
 	return strings.TrimSuffix(host, ":80")
 }
+
+// hostname is a host without its port and brackets.
+func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
 
 // A target is an endpoint for one bucket.
 type target struct {
@@ -204,6 +211,9 @@ func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
 	case e.addressing == signer.AddressingVirtualHost:
 		if !host {
 			return t, op.Errorf(signer.ErrRequest, "Bucket", "%q cannot be part of a host name; use AddressingPath", bucket)
+		}
+		if net.ParseIP(hostname(e.host)) != nil {
+			return t, op.Errorf(signer.ErrRequest, "Addressing", "%s is an address, which takes no bucket in front; use AddressingPath", e.host)
 		}
 		t.virtual = true
 	case e.addressing == signer.AddressingAuto:

@@ -44,15 +44,17 @@ type Config struct {
 	// Service is the service in the credential scope; "" means "s3".
 	Service string
 
-	// Bucket is used where a Request names none: a bucket, an access point's alias, or its ARN.
+	// Bucket is used where a Request names none: a bucket, an access point's alias, or its ARN. That of a multi-region access
+	// point (arn:aws:s3::ACCOUNT:accesspoint/ALIAS.mrap) and of one on an outpost make signatures for several regions.
 	Bucket string
 
 	// RegionSet makes signatures that hold in several regions (SigV4a): their names, or "*" alone for all. Region may then be
 	// empty. AWS takes them at multi-region access points and at Outposts, whose ARNs imply "*".
 	RegionSet []string
 
-	// Endpoint is the service's address, with a base path if it has one; nil means AWS's own. It is what the client
-	// will connect to, which may be another address than the one that this process uses.
+	// Endpoint is the service's address, with a base path if it has one, and without the bucket unless Addressing says so; nil
+	// means AWS's own. It is what the client will connect to, which may be another address than the one that this process
+	// uses. Check the error of url.Parse: it returns nil for 127.0.0.1:9000 without http://.
 	Endpoint *url.URL
 
 	// Addressing says where the bucket stands. AddressingAuto puts it into AWS's host name if it is one label, and into
@@ -108,7 +110,7 @@ func New(c Config) (*Signer, error) {
 	case c.Credentials == nil:
 		errs = append(errs, op.Errorf(signer.ErrCredentials, "Credentials", "there are none; set s3.Credentials or a source of them"))
 	case ok:
-		errs = append(errs, fixed.check(op))
+		errs = append(errs, fixed.checkFixed(op, c.Endpoint == nil))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -177,6 +179,9 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	if bucket == "" {
 		bucket = s.bucket
 	}
+	if s.endpoint.addressing == signer.AddressingBucketHost && bucket != s.bucket {
+		return pipeline.Plan{}, 0, op.Errorf(signer.ErrRequest, "Bucket", "with AddressingBucketHost the endpoint's host is the bucket; leave it empty")
+	}
 	t, err := s.endpoint.target(op, bucket)
 	if err != nil {
 		return pipeline.Plan{}, 0, err
@@ -200,6 +205,10 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	if err := w.sortHeaders(op); err != nil {
 		return plan, 0, err
 	}
+	payload, err := w.payload(op)
+	if err != nil {
+		return plan, 0, err
+	}
 	before, after, err := w.callersParams(op, r)
 	if err != nil {
 		return plan, 0, err
@@ -214,7 +223,7 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 		w.url = wire.AppendParams(append(w.url, '&'), after)
 	}
 
-	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.url[path:query-1], w.url[query:], w.headers, w.payload())
+	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.url[path:query-1], w.url[query:], w.headers, payload)
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = append(w.url, "&X-Amz-Signature="...)
@@ -285,7 +294,8 @@ func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Tim
 	return creds, creds.check(op)
 }
 
-// PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract.
+// PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract. Bucket, Endpoint
+// and Addressing of the Config have no part in it: whatever host the URL names is signed for.
 //
 // A header X-Amz-Content-Sha256 is signed, and its value stands for the body, as in a signature in the header; without one the
 // body is not signed. Whether a service takes a hash there depends on the service: MinIO does, versitygw 1.8.0 refuses the URL.
@@ -315,6 +325,10 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err := w.addRequestHeaders(op, req.Header, req.ContentLength, host); err != nil {
 		return nil, err
 	}
+	payload, err := w.payload(op)
+	if err != nil {
+		return nil, err
+	}
 	w.url = append(w.url[:0], req.URL.Scheme+"://"+req.URL.Host...)
 	path := req.URL.EscapedPath()
 	if path == "" {
@@ -332,7 +346,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 		return nil, err
 	}
 	method := methodOf(req.Method)
-	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.path, w.query, w.headers, w.payload())
+	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.path, w.query, w.headers, payload)
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = append(w.url, "&X-Amz-Signature="...)
@@ -354,7 +368,8 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	return p, nil
 }
 
-// Sign signs req in its headers, in place: it sets Authorization, X-Amz-Date, X-Amz-Security-Token if the credentials have
+// Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the body
+// first: what is added later is not covered, and services refuse x-amz- headers that are not. It sets Authorization, X-Amz-Date, X-Amz-Security-Token if the credentials have
 // a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it (HashBody does). See
 // signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
 //
@@ -418,10 +433,14 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 	if err := w.addRequestHeaders(op, h, length, host); err != nil {
 		return chunkSigner{}, err
 	}
+	payload, err := w.payload(op)
+	if err != nil {
+		return chunkSigner{}, err
+	}
 	if err := w.canonicalPathAndQuery(op, req.URL.EscapedPath(), req.URL.RawQuery); err != nil {
 		return chunkSigner{}, err
 	}
-	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, w.payload())
+	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, payload)
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &sc, w.headers, key, w.toSign)

@@ -79,6 +79,16 @@ func TestNewErrors(t *testing.T) {
 		{"region in capitals", func(c *s3.Config) { c.Region = "EU-WEST-1" }, signer.ErrRequest, "Region"},
 		{"region with a slash at an own endpoint", func(c *s3.Config) { c.Region, c.Endpoint = "a/b", mustURL(t, "http://h") }, signer.ErrRequest, "Region"},
 		{"service with a slash", func(c *s3.Config) { c.Service = "s3/x" }, signer.ErrRequest, "Service"},
+		{"R2 without its endpoint", func(c *s3.Config) { c.Region = "auto" }, signer.ErrRequest, "Region"},
+		{"address as a virtual host", func(c *s3.Config) {
+			c.Endpoint, c.Addressing = mustURL(t, "http://[::1]:9000"), signer.AddressingVirtualHost
+		}, signer.ErrRequest, "Addressing"},
+		{"secret with the end of a line", func(c *s3.Config) {
+			k := creds()
+			k.SecretKey = signer.NewSecret([]byte("secret\n"))
+			c.Credentials = k
+		}, signer.ErrCredentials, "Credentials"},
+		{"temporary key without token", func(c *s3.Config) { k := creds(); k.AccessKeyID = "ASIAIOSFODNN7EXAMPLE"; c.Credentials = k }, signer.ErrCredentials, "Credentials"},
 		{"no credentials", func(c *s3.Config) { c.Credentials = nil }, signer.ErrCredentials, "Credentials"},
 		{"no key id", func(c *s3.Config) { c.Credentials = s3.Credentials{SecretKey: creds().SecretKey} }, signer.ErrCredentials, "Credentials"},
 		{"no secret", func(c *s3.Config) { c.Credentials = s3.Credentials{AccessKeyID: "AKIA"} }, signer.ErrCredentials, "Credentials"},
@@ -271,6 +281,10 @@ func TestPresignErrors(t *testing.T) {
 		{"an override twice", nil, func(r *signer.Request) {
 			r.Query, r.Response.ContentType = url.Values{"response-content-type": {"a"}}, "b"
 		}, signer.ErrRequest, "Query"},
+		{"bucket beside a bucket's host", func(c *s3.Config) {
+			c.Endpoint, c.Addressing = mustURL(t, "https://cdn.example"), signer.AddressingBucketHost
+		}, func(r *signer.Request) { r.Bucket = "videos" }, signer.ErrRequest, "Bucket"},
+		{"a payload hash that is none", nil, func(r *signer.Request) { r.Header = http.Header{"X-Amz-Content-Sha256": {"zz"}} }, signer.ErrRequest, "X-Amz-Content-Sha256"},
 		{"a header in two spellings", nil, func(r *signer.Request) {
 			r.Header = http.Header{"Content-Type": {"a"}, "content-type": {"b"}}
 		}, signer.ErrRequest, "Header"},
@@ -596,6 +610,7 @@ func TestRequestErrors(t *testing.T) {
 		{"Authorization of ours", request("https://h/a", "Authorization", "AWS4-HMAC-SHA256 x"), signer.ErrConflict, nil, "Authorization"},
 		{"Authorization of another", request("https://h/a", "authorization", "Bearer x"), signer.ErrConflict, signer.ErrConflict, "Authorization"},
 		{"X-Amz-Date", request("https://h/a", "X-Amz-Date", "x"), signer.ErrConflict, nil, "X-Amz-Date"},
+		{"a payload hash that is none", request("https://h/a", "x-amz-content-sha256", "zz"), signer.ErrRequest, signer.ErrRequest, "X-Amz-Content-Sha256"},
 		{"header with a line feed", request("https://h/a", "X-A", "x\n"), signer.ErrRequest, signer.ErrRequest, "Header"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -215,7 +215,7 @@ func (w *scratch) addRequestHeaders(op pipeline.Op, h http.Header, length int64,
 	for name, values := range h {
 		switch {
 		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"):
-		case pipeline.Unsignable(name):
+		case pipeline.Unsignable(name) || len(values) == 0: // the latter is not sent
 		default:
 			w.addHeader(name, values...)
 		}
@@ -224,13 +224,18 @@ func (w *scratch) addRequestHeaders(op pipeline.Op, h http.Header, length int64,
 }
 
 // payload returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
-func (w *scratch) payload() string {
+func (w *scratch) payload(op pipeline.Op) (string, error) {
 	for _, h := range w.headers {
-		if string(h.name) == contentSHA256 {
-			return string(h.value)
+		if string(h.name) != contentSHA256 {
+			continue
 		}
+		value := string(h.value)
+		if value != unsignedPayload && !strings.HasPrefix(value, streaming) && (len(value) != 64 || !lowerHex(value)) {
+			return "", op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s; HashBody sets it", unsignedPayload)
+		}
+		return value, nil
 	}
-	return unsignedPayload
+	return unsignedPayload, nil
 }
 
 const contentSHA256 = "x-amz-content-sha256"

@@ -26,11 +26,13 @@ type VerifierConfig struct {
 	// Region and Service are what the credential scope must name; Service "" means "s3".
 	Region, Service string
 
-	// Lookup returns the credentials of an access key id. It returns an error wrapping signer.ErrUnknownKey for an id that
-	// it does not know; Verify returns any other error as it is.
+	// Lookup returns the credentials of an access key id; the AccessKeyID in them is not looked at. It returns an error wrapping
+	// signer.ErrUnknownKey, or credentials without a secret, for an id that it does not know; Verify returns any other
+	// error as it is.
 	Lookup func(ctx context.Context, accessKeyID string) (Credentials, error)
 
-	// Endpoint is the address under which clients reach the service, as in Config; nil means AWS's own hosts. A request
+	// Endpoint is the address under which clients reach the service, as in Config, whose scheme does not count; nil means
+	// AWS's own hosts. A request
 	// for another host is ErrScope, unless Addressing is AddressingPath and Endpoint nil: then any host will do.
 	Endpoint *url.URL
 
@@ -160,7 +162,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	k := v.matches(&creds, &sc, w.toSign, c.Signature)
 	if k == nil {
 		return nil, f.op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
-			"the request is not the one that was signed, or was signed with another secret; compare the canonical requests (signer.WithTrace)")
+			"another method, path, query or header than was signed, or another secret; compare the canonical requests (signer.WithTrace)")
 	}
 	g := v.grant(&c, req, bucket, key, w.toSign)
 	if p := c.chunked; p != nil {
@@ -215,6 +217,9 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 // requestTarget returns path and query as they came over the wire.
 func requestTarget(req *http.Request) (path, rawQuery string, ok bool) {
 	if req.RequestURI == "" {
+		if req.URL == nil {
+			return "", "", false
+		}
 		path = req.URL.EscapedPath()
 		if path == "" {
 			path = "/"
@@ -331,7 +336,7 @@ func (v *Verifier) checkScope(f *faults, c *claim) {
 		f.add(signer.ErrScope, "X-Amz-Region-Set", "%q does not name the region %q", shorten(c.regionSet), v.endpoint.region)
 	}
 	if c.Region != "" && c.Region != v.endpoint.region {
-		f.add(signer.ErrScope, field, "the region %q is wrong; expecting %q", shorten(c.Region), v.endpoint.region)
+		f.add(signer.ErrScope, field, "the region %q is wrong; expecting %q: sign for that, or set VerifierConfig.Region", shorten(c.Region), v.endpoint.region)
 	}
 	if c.Service != "" && c.Service != v.endpoint.service {
 		f.add(signer.ErrScope, field, "the service %q is wrong; expecting %q", shorten(c.Service), v.endpoint.service)
@@ -461,7 +466,7 @@ func (v *Verifier) object(op pipeline.Op, host, path string) (bucket, key string
 			return bucket, rest, nil
 		}
 	}
-	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%q is not the host of this service, %s; set VerifierConfig.Endpoint to the address that clients use", shorten(host), e.host)
+	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%q is not the host of this service, %s; if clients use another address, set VerifierConfig.Endpoint to it, if a proxy rewrites Host, set Inbound", shorten(host), e.host)
 }
 
 // hosts are the names under which the endpoint answers.

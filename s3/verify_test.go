@@ -492,6 +492,23 @@ func TestVerifyTracesWithoutAHeader(t *testing.T) {
 	}
 }
 
+// A URL out of HTML or cut by a shell says so.
+func TestVerifyHints(t *testing.T) {
+	p, _ := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Minute})
+	for _, tt := range []struct{ url, hint string }{
+		{strings.ReplaceAll(p.URL, "&", "&amp;"), "copied out of HTML"},
+		{p.URL[:strings.Index(p.URL, "&")], "was the URL cut"},
+	} {
+		_, err := newVerifier(t).Verify(ctx, httptest.NewRequest("GET", tt.url, nil))
+		if err == nil || !strings.Contains(err.Error(), tt.hint) {
+			t.Errorf("no %q in %v", tt.hint, err)
+		}
+	}
+	if _, err := newVerifier(t).Verify(ctx, &http.Request{}); err == nil {
+		t.Error("a request without URL is accepted")
+	}
+}
+
 // All faults of form are told at once.
 func TestVerifyReportsAllFaults(t *testing.T) {
 	r := httptest.NewRequest("GET", "https://photos.s3.eu-west-1.amazonaws.com/k?X-Amz-Algorithm=x&X-Amz-Expires=0&X-Amz-Date=x&X-Amz-SignedHeaders=a&X-Amz-Signature=0&X-Amz-Credential=a/20261124/us-east-1/iam/x", nil)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Error is the error of every operation in this module. It wraps one of the sentinels below, and the cause where
+// Error is the error of every operation in this module. It wraps one of the Err variables, and the cause where
 // there is one. Its text says what was wrong, what was expected and what to do, and holds no secret, signature or
 // query string.
 type Error struct {
@@ -13,7 +13,7 @@ type Error struct {
 	Op      string // "new", "presign", "sign", "verify", "parse", ...
 	Field   string // the field, header or parameter at fault; "" when it is the request as a whole
 	Code    string // the code that the provider would answer with, where one is known: "SignatureDoesNotMatch"
-	Index   int    // the place of the request in PresignAll's sequence, from 0
+	Index   int    // the place of the request where several are presigned at once, from 0
 	Err     error
 }
 

@@ -143,7 +143,7 @@ func ExamplePresignPost() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, signer.ErrUnsupported))
 	// Output:
-	// presign post: unsupported: the scheme has no form uploads; presign a PUT with the headers it shall have
+	// presign post: unsupported: this backend has no form uploads; presign a PUT with the headers it shall have
 	// true
 }
 

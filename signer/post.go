@@ -65,5 +65,5 @@ func PresignPost(ctx context.Context, s Signer, p Policy) (*Form, error) {
 		return ps.PresignPost(ctx, p)
 	}
 	return nil, &Error{Op: "presign post", Err: fmt.Errorf(
-		"%w: the scheme has no form uploads; presign a PUT with the headers it shall have", ErrUnsupported)}
+		"%w: this backend has no form uploads; presign a PUT with the headers it shall have", ErrUnsupported)}
 }

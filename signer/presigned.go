@@ -96,7 +96,8 @@ func (p *Presigned) CacheControl(now time.Time) string {
 }
 
 // MarshalJSON returns {"method","url","headers","expiresAt"} as a browser's fetch wants it. It carries the URL, with
-// its signature: send it to the one who shall use it, do not log it.
+// its signature: send it to the one who shall use it, do not log it. A client in Go decodes it into a struct of its own,
+// with Headers map[string]string: a Presigned does not read it back.
 func (p Presigned) MarshalJSON() ([]byte, error) {
 	headers := make(map[string]string, len(p.Header))
 	for name, values := range p.Header {

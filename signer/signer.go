@@ -2,7 +2,7 @@
 // come out, the grants that a Verifier reads from a signed request, the errors, and the types that keep secrets
 // out of logs.
 //
-// A backend (s3, gcs, cdn, azure, oss) makes a Signer:
+// A backend makes a Signer; s3 is there, gcs, cdn, azure and oss are to follow:
 //
 //	s, err := s3.New(s3.Config{Region: "eu-west-1", Bucket: "photos", Credentials: creds})
 //	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
@@ -47,18 +47,18 @@ type Signer interface {
 // Accept-Encoding, User-Agent, Expect, traceparent, tracestate and baggage. A signature of the same scheme is
 // replaced; one of another scheme, or one in a header, is ErrConflict. req is not changed.
 //
-// All backends have it. The method is req.Method; Expires and the other options mean what they mean in a Request.
+// Every backend has it. The method is req.Method; Expires and the other options mean what they mean in a Request.
 type RequestPresigner interface {
 	PresignRequest(ctx context.Context, req *http.Request, o Options) (*Presigned, error)
 }
 
 // A RequestSigner signs a request in its headers, in place: it sets Authorization and the headers that go with it.
-// On an error req is unchanged. The body is not read. Backends s3, gcs, oss and azure have it.
+// On an error req is unchanged. The body is not read. Backends whose scheme signs headers have it: s3.
 type RequestSigner interface {
 	Sign(ctx context.Context, req *http.Request) error
 }
 
-// A PostSigner signs a policy for uploads by an HTML form. Backends s3, gcs and oss have it.
+// A PostSigner signs a policy for uploads by an HTML form. No backend has it yet.
 type PostSigner interface {
 	PresignPost(ctx context.Context, p Policy) (*Form, error)
 }
@@ -68,25 +68,28 @@ type Request struct {
 	// Method is the HTTP method that the URL allows; "" means GET. HEAD is a method of its own.
 	Method string
 
-	// Bucket is the bucket or container; "" means the one in the backend's Config.
+	// Bucket is the bucket or container; "" means the one in the backend's Config. With AddressingBucketHost it is the
+	// endpoint's host, and another name here is ErrRequest.
 	Bucket string
 
-	// Key is the name of the object as users know it: raw UTF-8, never percent-encoded, at most what the provider
-	// takes. "" is the bucket itself and goes with GET and HEAD only.
+	// Key is the name of the object as users know it: raw UTF-8, never percent-encoded. A leading slash is part of it:
+	// "/cat.jpg" is another object than "cat.jpg". NUL, and "." and ".." between slashes, are ErrRequest; the provider's
+	// limit of length (S3: 1024 bytes) is not checked. "" is the bucket itself and goes with GET and HEAD only.
 	Key string
 
 	// Query holds further parameters to sign: versionId, partNumber, uploadId and so on. Those of a signature
 	// (X-Amz-Date, sig, ...) are ErrRequest.
 	Query url.Values
 
-	// Header holds headers that the holder of the URL must send, with these values. All are signed.
+	// Header holds headers that the holder of the URL must send, with these values. All are signed, also those that
+	// PresignRequest would pass over.
 	Header http.Header
 
 	// Response overrides headers of the answer.
 	Response ResponseHeaders
 
 	// Expires is the least time the URL must work, counted from now. It is required and positive; fractions of a
-	// second round up.
+	// second round up. The number in the URL is larger by the Config's Backdate, because it counts from the URL's start.
 	Expires time.Duration
 
 	// Window makes the URL stable: calls within one window return the same bytes, so that caches hit. It is whole

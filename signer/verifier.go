@@ -36,11 +36,14 @@ type Inbound struct {
 
 // A Grant is what a verified signature allows. Act on its fields, never on the request's URL again: they are decoded
 // once, from the bytes that were verified.
+//
+// Key is a name, not a path: whoever may sign can sign ".." and a leading slash, and "" is the bucket. Open files by it
+// through an os.Root. Where the host is the bucket, Bucket is the host's name.
 type Grant struct {
 	Backend, Scheme string // "s3", "AWS4-HMAC-SHA256"
 	KeyID           string
 	Method          string
-	Bucket, Key     string
+	Bucket, Key     string     // a name, not a path
 	Query           url.Values // the signed parameters, without those of the signature
 
 	SignedAt, NotBefore, ExpiresAt time.Time
@@ -112,7 +115,10 @@ func (vs anyOf) Verify(ctx context.Context, req *http.Request) (*Grant, error) {
 type grantKey struct{}
 
 // Require lets only verified requests through to next, which finds the grant with GrantFrom and reads a body that
-// fails at its end if it is not the signed one. Refusals are 401 for no signature, 400 for a malformed one, 403 for
+// fails at its end if it is not the signed one. A body in chunks arrives decoded, with ContentLength -1; the headers of the
+// encoding (Content-Length, Content-Encoding: aws-chunked, X-Amz-Decoded-Content-Length) stay as they came.
+//
+// To log why requests are refused, hand it a Verifier that calls yours and logs the error. Refusals are 401 for no signature, 400 for a malformed one, 403 for
 // one that does not hold and 500 when v could not decide; the answer names the class of the refusal and no more.
 func Require(v Verifier, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,9 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 		case scheme != "":
 			bad("Query", "%q belongs to a signature (%s), which the signer makes; leave it out", name, scheme)
 		}
+		if len(values) == 0 {
+			bad("Query", "%q has no value, not even an empty one; give it one or leave it out", name)
+		}
 		for _, v := range values {
 			if hasControl(v) {
 				bad("Query", "the value of %q holds a control character", name)
@@ -163,10 +166,15 @@ func checkHeader(op Op, h http.Header, chosen bool) error {
 
 // chosenProblem says what is wrong with a header of a signer.Request, "" for nothing.
 func chosenProblem(name string, values []string) string {
+	if len(values) == 0 {
+		return "has no value; give it one or leave it out"
+	}
 	var buf folded
 	switch string(buf.fold(name)) {
 	case "host":
 		return "is the endpoint's; configure it there"
+	case "authorization":
+		return "goes with a signature in the header, and a URL carries its own; leave it out"
 	case "content-length":
 		if _, err := strconv.ParseUint(strings.Join(values, ","), 10, 63); err != nil {
 			return "must be a number of bytes"
@@ -259,7 +267,8 @@ func CheckEndpoint(op Op, u *url.URL) error {
 		errs = append(errs, op.Errorf(signer.ErrRequest, "Endpoint", format, args...))
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Opaque != "" {
-		bad("it must be https://host, with a port and a path if need be")
+		shown := url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path} // no password, no query
+		bad("%q does not begin with https://HOST or http://HOST", shown.String())
 	} else if problem := hostProblem(u.Host); problem != "" {
 		bad("%s", problem)
 	}
@@ -272,8 +281,8 @@ func CheckEndpoint(op Op, u *url.URL) error {
 	if u.Fragment != "" || u.RawFragment != "" {
 		bad("it has a fragment")
 	}
-	if problem := keyProblem(strings.Trim(u.Path, "/")); problem != "" {
-		bad("its path: %s", problem)
+	if keyProblem(strings.Trim(u.Path, "/")) != "" {
+		bad("its path holds a NUL, invalid UTF-8, or a segment . or ..; write the path that clients send")
 	}
 	return errors.Join(errs...)
 }

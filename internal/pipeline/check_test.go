@@ -53,6 +53,8 @@ func TestCheckRequest(t *testing.T) {
 		{"no header name", func(r *signer.Request) { r.Header = http.Header{"": {"1"}} }, "Header"},
 		{"line feed in a header", func(r *signer.Request) { r.Header = http.Header{"A": {"1\nB: 2"}} }, "Header"},
 		{"tab in a header", func(r *signer.Request) { r.Header = http.Header{"A": {"1\t2"}} }, "Header"},
+		{"parameter without a value", func(r *signer.Request) { r.Query = url.Values{"acl": nil} }, "Query"},
+		{"header without a value", func(r *signer.Request) { r.Header = http.Header{"X-Amz-Acl": {}} }, "Header"},
 		{"Host", func(r *signer.Request) { r.Header = http.Header{"Host": {"h"}} }, "Header"},
 		{"host in lower case", func(r *signer.Request) { r.Header = http.Header{"host": {"h"}} }, "Header"},
 		{"Authorization", func(r *signer.Request) { r.Header = http.Header{"Authorization": {"Bearer x"}} }, "Header"},

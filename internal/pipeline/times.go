@@ -83,7 +83,7 @@ func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
 	if limits.Max > 0 && p.End-p.window > limits.Max {
 		longest := time.Duration(limits.Max) * time.Second
 		if !ask.AllowShorter {
-			return p, op.Errorf(signer.ErrLifetime, "Expires", "%v (with a Window of %v) is over the %v that the scheme allows; ask for less, or set AllowShorter", ask.Expires, ask.Window, longest)
+			return p, op.Errorf(signer.ErrLifetime, "Expires", "%v and a Window of %v are over the %v that the scheme allows; ask for less, or set AllowShorter", ask.Expires, ask.Window, longest)
 		}
 		p.End = p.window + limits.Max
 		p.LimitedBy = signer.LimitScheme

@@ -58,7 +58,7 @@ func (c *Credentials) check(op pipeline.Op) error {
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id is empty; set AccessKeyID")
 	case c.SecretKey.IsZero():
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key is empty; set SecretKey")
-	case strings.ContainsAny(c.AccessKeyID, "/,= ") || strings.ContainsFunc(c.AccessKeyID, notPrintable):
+	case !plainID(c.AccessKeyID):
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the access key id holds a character that the signature's grammar uses; check that it was copied whole and alone")
 	case c.SecretKey.Len() < minFIPSSecret && fips140.Enabled():
 		return op.Errorf(signer.ErrCredentials, "Credentials", "the secret key has less than %d bytes, too few for HMAC in FIPS 140 mode", minFIPSSecret)
@@ -68,4 +68,13 @@ func (c *Credentials) check(op pipeline.Op) error {
 	return nil
 }
 
-func notPrintable(r rune) bool { return r < ' ' || r > '~' }
+// plainID reports whether an access key id is printable ASCII that the signature's grammar does not use.
+func plainID(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c <= ' ', c > '~', c == '/', c == ',', c == '=':
+			return false
+		}
+	}
+	return true
+}

@@ -111,6 +111,17 @@ func (e *endpoint) scope(stamp sigv4.Stamp) scope {
 	return sc
 }
 
+// scopeAt is the scope for a finished URL: some of AWS's hosts are those of another service.
+func (e *endpoint) scopeAt(stamp sigv4.Stamp, host string) scope {
+	sc := e.scope(stamp)
+	for _, service := range [...]string{"s3-object-lambda", "s3-outposts"} {
+		if !e.custom && e.service == "s3" && strings.Contains(strings.ToLower(host), "."+service+".") {
+			sc.Service = service
+		}
+	}
+	return sc
+}
+
 // awsHost is the host of a regional service: s3[-fips][.dualstack].REGION.amazonaws.com.
 func awsHost(service, region string, fips, dualStack bool) string {
 	if fips {

@@ -83,6 +83,7 @@ const DefaultBackdate = 30 * time.Second
 type Signer struct {
 	endpoint endpoint
 	bucket   string
+	home     *target // for bucket; nil if there is none
 	source   CredentialSource
 	clock    pipeline.Clock
 	limits   pipeline.Limits
@@ -102,9 +103,11 @@ func New(c Config) (*Signer, error) {
 	op := pipeline.Op{Backend: "s3", Name: "new"}
 	e, err := newEndpoint(op, &c)
 	errs := []error{err}
-	if err == nil && c.Bucket != "" {
-		_, err := e.target(op, c.Bucket)
+	var home *target
+	if err == nil && (c.Bucket != "" || e.addressing == signer.AddressingBucketHost) {
+		t, err := e.target(op, c.Bucket)
 		errs = append(errs, err)
+		home = &t
 	}
 	switch fixed, ok := c.Credentials.(Credentials); {
 	case c.Credentials == nil:
@@ -118,6 +121,7 @@ func New(c Config) (*Signer, error) {
 	return &Signer{
 		endpoint: e,
 		bucket:   c.Bucket,
+		home:     home,
 		source:   c.Credentials,
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
@@ -179,12 +183,16 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	if bucket == "" {
 		bucket = s.bucket
 	}
-	if s.endpoint.addressing == signer.AddressingBucketHost && bucket != s.bucket {
-		return pipeline.Plan{}, 0, op.Errorf(signer.ErrRequest, "Bucket", "with AddressingBucketHost the endpoint's host is the bucket; leave it empty")
-	}
-	t, err := s.endpoint.target(op, bucket)
-	if err != nil {
-		return pipeline.Plan{}, 0, err
+	t := s.home
+	if t == nil || bucket != s.bucket {
+		other, err := s.endpoint.target(op, bucket)
+		if err == nil && s.endpoint.addressing == signer.AddressingBucketHost {
+			err = op.Errorf(signer.ErrRequest, "Bucket", "with AddressingBucketHost the endpoint's host is the bucket; leave it empty")
+		}
+		if err != nil {
+			return pipeline.Plan{}, 0, err
+		}
+		t = &other
 	}
 	now, offset := s.clock.Read()
 	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
@@ -318,7 +326,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 		return nil, err
 	}
 	stamp := sigv4.StampOf(plan.Start)
-	sc := s.endpoint.scope(stamp)
+	sc := s.endpoint.scopeAt(stamp, req.URL.Host)
 	key := s.key(&creds, &sc)
 
 	host := hostOf(req)
@@ -418,7 +426,7 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 		return chunkSigner{}, err
 	}
 	stamp := sigv4.StampOf(plan.Now)
-	sc := s.endpoint.scope(stamp)
+	sc := s.endpoint.scopeAt(stamp, req.URL.Host)
 	key := s.key(&creds, &sc)
 
 	deleteHeader(h, "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set")

@@ -176,6 +176,35 @@ func TestSign4a(t *testing.T) {
 	}
 }
 
+// AWS's hosts of other services are signed for those services, in finished URLs too.
+func TestServiceFollowsFromTheHost(t *testing.T) {
+	lambda, err := New(Config{Region: "eu-west-1", Credentials: multi.creds, Clock: clock.Fixed(multi.now)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, tt := range map[string]struct {
+		s       *Signer
+		service string
+	}{
+		"ap-123456789012.s3-object-lambda.eu-west-1.amazonaws.com":          {lambda, "/s3-object-lambda/"},
+		"photos.s3.eu-west-1.amazonaws.com":                                 {lambda, "/s3/"},
+		"ap-123456789012.op-01ac5d28a6.s3-outposts.us-west-2.amazonaws.com": {multiSigner(t), "/s3-outposts/"},
+	} {
+		req, _ := http.NewRequest("GET", "https://"+host+"/k", nil)
+		p, err := tt.s.PresignRequest(multi.ctx, req, signer.Options{Expires: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, _ := url.Parse(p.URL)
+		if err := tt.s.Sign(multi.ctx, req); err != nil {
+			t.Fatal(err)
+		}
+		if q, h := u.Query().Get("X-Amz-Credential"), req.Header.Get("Authorization"); !strings.Contains(q, tt.service) || !strings.Contains(h, tt.service) {
+			t.Errorf("%s: %s, %s", host, q, h)
+		}
+	}
+}
+
 // A finished URL must be one of a service that takes the algorithm.
 func TestRegionSetFitsTheHost(t *testing.T) {
 	one, err := New(Config{Region: "eu-west-1", Credentials: multi.creds})

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -387,11 +388,10 @@ func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
 
 // checkToken demands the session token exactly if the credentials have one, and refuses dead credentials.
 func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) error {
-	token := signer.NewSecret([]byte(c.token))
 	switch {
 	case !creds.Expires.IsZero() && !now.Before(creds.Expires):
 		return op.Refusal(signer.ErrExpired, "Credential", "ExpiredToken", "the credentials died at %s", creds.Expires.UTC().Format(time.RFC3339))
-	case !token.Equal(creds.SessionToken):
+	case subtle.ConstantTimeCompare([]byte(c.token), creds.SessionToken.Reveal()) != 1:
 		return op.Refusal(signer.ErrMismatch, "X-Amz-Security-Token", "InvalidToken", "the token is missing, superfluous, or not that of the access key")
 	}
 	return nil

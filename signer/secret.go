@@ -27,7 +27,7 @@ func NewSecret(b []byte) Secret {
 	if len(b) == 0 {
 		return Secret{}
 	}
-	d := &data{bytes: bytes.Clone(b), fingerprint: sha256.Sum256(b), printable: !bytes.ContainsFunc(b, notPrintable)}
+	d := &data{bytes: bytes.Clone(b), fingerprint: sha256.Sum256(b), printable: printable(b)}
 	return Secret{func() *data { return d }}
 }
 
@@ -62,7 +62,14 @@ func (s Secret) Len() int {
 // IsPrintable reports whether all bytes are printable ASCII, as a token must be that goes into a header.
 func (s Secret) IsPrintable() bool { return s.f == nil || s.f().printable }
 
-func notPrintable(r rune) bool { return r < ' ' || r > '~' }
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
 
 // Fingerprint returns the SHA-256 of the bytes, computed once, so that caches need not hash a secret to look it up.
 // It is not for logs: whoever sees it can test guesses of a weak secret. The zero Secret has the zero fingerprint.

@@ -244,10 +244,9 @@ func TestS3ClientRegionSet(t *testing.T) {
 	})
 }
 
-// clientAdds returns the operation's parameters with those that the client adds and nobody asked for: x-id, the name of
-// the operation (service/s3/serializers.go), and with newer SDKs checksums of the empty body that it has while presigning
-// (x-amz-checksum-*, x-amz-sdk-checksum-algorithm), which no real body has. We add neither; stores that are not AWS choke on
-// them.
+// clientAdds returns the operation's parameters with those that the client adds and nobody asked for: x-id, the name of the
+// operation (service/s3/serializers.go), and checksums, should a version add them. We add nothing: Google's interoperable
+// endpoint does not take x-id, and a checksum made without the body is that of an empty one.
 func clientAdds(op operation, theirs url.Values) url.Values {
 	q := make(url.Values)
 	for name, values := range op.request.Query {
@@ -343,7 +342,7 @@ func TestS3QuirkClientPresignsDots(t *testing.T) {
 	})
 }
 
-// The client writes the seconds of a life without a look at it (service/s3/api_client.go, addExpires...): half a second
+// The client writes the seconds of a life without a look at it (service/s3/internal/customizations/presigned_expires.go): half a second
 // becomes X-Amz-Expires=0, which services call expired, and eight days go out, which AWS refuses: "X-Amz-Expires must be
 // less than a week". We round up, and refuse.
 func TestS3QuirkClientTakesAnyLife(t *testing.T) {

@@ -182,7 +182,7 @@ type identity struct {
 func (g gen) identity(n int) identity {
 	theirs := aws.Credentials{
 		AccessKeyID:     fmt.Sprintf("AK%d%s", n, pick(g, []string{"IOSFODNN7EXAMPLE", "", "@tenant+1", "%2F~'(*)", "a:b;c?d&e#f"})),
-		SecretAccessKey: fmt.Sprintf("%d%s", g.Uint64(), g.text(g.IntN(12))),
+		SecretAccessKey: fmt.Sprintf("%d%s!", g.Uint64(), g.text(g.IntN(12))), // no white space at its ends: New refuses it
 	}
 	if g.chance(2) {
 		theirs.SessionToken = "IQoJb3JpZ2luX2VjE//////////wEa+" + strings.Repeat("Ab+/9", g.IntN(200)) + pick(g, []string{"=", "==", " &?#%~", ""})

@@ -94,7 +94,7 @@ func TestS3PresignRequest(t *testing.T) {
 
 // TestS3Sign compares signatures in headers.
 func TestS3Sign(t *testing.T) {
-	forSeeds(t, 3_000, func(t *testing.T, g gen, p *pair) {
+	forSeeds(t, 9_000, func(t *testing.T, g gen, p *pair) {
 		req := p.httpRequest(t, g)
 		ours, theirs := req.Clone(context.Background()), req.Clone(context.Background())
 		if err := p.ours.Sign(context.Background(), ours); err != nil {

@@ -292,27 +292,19 @@ func keyProblem(key string) string {
 	if !utf8.ValidString(key) {
 		return "it is not valid UTF-8"
 	}
-	start := 0
-	for i := range len(key) {
-		switch key[i] {
-		case 0:
-			return "it holds a NUL"
-		case '/':
-			if dots(key[start:i]) {
-				return dotProblem
-			}
-			start = i + 1
-		}
+	if strings.IndexByte(key, 0) >= 0 {
+		return "it holds a NUL"
 	}
-	if dots(key[start:]) {
-		return dotProblem
+	for rest, more := key, true; more; {
+		var segment string
+		if segment, rest, more = strings.Cut(rest, "/"); segment == "." || segment == ".." {
+			return dotProblem
+		}
 	}
 	return ""
 }
 
 const dotProblem = `it has a segment "." or "..", which clients and proxies resolve before they send the URL, so that the signature fails; rename the object, or sign a finished URL with PresignRequest`
-
-func dots(segment string) bool { return segment == "." || segment == ".." }
 
 // hostProblem says what is wrong with a host with or without a port.
 func hostProblem(host string) string {

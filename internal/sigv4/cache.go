@@ -23,9 +23,11 @@ const (
 // A Cache holds derived keys, but behind atomic pointers, into which reflection (and so no dump) can look.
 type Cache[S comparable, K any] struct {
 	derive func(signer.Secret, S) K
-	sets   [cacheSets][cacheWays]atomic.Pointer[entry[S, K]]
+	sets   [cacheSets]atomic.Pointer[set[S, K]] // each is made when its first key is stored
 	stored atomic.Uint64
 }
+
+type set[S comparable, K any] [cacheWays]atomic.Pointer[entry[S, K]]
 
 type entry[S comparable, K any] struct {
 	secret signer.Secret
@@ -64,10 +66,11 @@ func (c *Cache[S, K]) Verify(secret signer.Secret, scope S, check func(K) bool) 
 
 // Find returns the key if it is there.
 func (c *Cache[S, K]) Find(secret signer.Secret, scope S) (k K, ok bool) {
-	set := c.set(secret)
-	for i := range set {
-		if e := set[i].Load(); e != nil && e.scope == scope && e.secret.Equal(secret) {
-			return e.key, true
+	if set := c.set(secret).Load(); set != nil {
+		for i := range set {
+			if e := set[i].Load(); e != nil && e.scope == scope && e.secret.Equal(secret) {
+				return e.key, true
+			}
 		}
 	}
 	return k, false
@@ -75,10 +78,12 @@ func (c *Cache[S, K]) Find(secret signer.Secret, scope S) (k K, ok bool) {
 
 // Store keeps a key.
 func (c *Cache[S, K]) Store(secret signer.Secret, scope S, k K) {
-	set := c.set(secret)
+	place := c.set(secret)
+	place.CompareAndSwap(nil, new(set[S, K]))
+	keys := place.Load()
 	victim, oldest := 0, ^uint64(0)
-	for i := range set {
-		e := set[i].Load()
+	for i := range keys {
+		e := keys[i].Load()
 		if e == nil {
 			victim = i
 			break
@@ -87,10 +92,10 @@ func (c *Cache[S, K]) Store(secret signer.Secret, scope S, k K) {
 			victim, oldest = i, e.born
 		}
 	}
-	set[victim].Store(&entry[S, K]{secret, scope, k, c.stored.Add(1)})
+	keys[victim].Store(&entry[S, K]{secret, scope, k, c.stored.Add(1)})
 }
 
-func (c *Cache[S, K]) set(secret signer.Secret) *[cacheWays]atomic.Pointer[entry[S, K]] {
+func (c *Cache[S, K]) set(secret signer.Secret) *atomic.Pointer[set[S, K]] {
 	fingerprint := secret.Fingerprint()
 	return &c.sets[binary.LittleEndian.Uint32(fingerprint[:])%cacheSets]
 }

@@ -58,8 +58,13 @@ func AppendCanonicalPath(dst []byte, path string) ([]byte, error) {
 
 // appendCanonical decodes s, where a plus stands for the byte plus, and appends it encoded.
 func appendCanonical(dst []byte, s string, keep class, plus byte) ([]byte, error) {
+	done := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if classes[c]&keep != 0 {
+			continue
+		}
+		dst = append(dst, s[done:i]...)
 		switch c {
 		case '%':
 			b, ok := unhex(s[i:])
@@ -76,8 +81,9 @@ func appendCanonical(dst []byte, s string, keep class, plus byte) ([]byte, error
 		} else {
 			dst = append(dst, '%', upperhex[c>>4], upperhex[c&15])
 		}
+		done = i + 1
 	}
-	return dst, nil
+	return append(dst, s[done:]...), nil
 }
 
 // UnescapePath decodes an encoded path; a plus is a plus.

@@ -157,14 +157,9 @@ func TestS3Client(t *testing.T) {
 			ours.Credentials, ours.Clock, ours.Backdate = id.ours, clock.Fixed(instantOfClient()), -1
 			s, err := s3.New(ours)
 			require.NoError(t, err, site.host)
-			if strings.Contains(site.host, ".s3-object-lambda.") { // a finished URL does not tell; an ARN does
-				ours.Service = "s3-object-lambda"
-			}
-			finished, err := s3.New(ours)
-			require.NoError(t, err, site.host)
 			for _, op := range operations() {
 				for _, key := range []string{"photos/2026/11/holiday picture+1.jpg", "/a//b/", "~ü€'()*!$&,;=:@[]%2F\"<>\\^`{|}#?", g.key() + "x"} {
-					compareWithClient(t, s, finished, client, op, site.config.Bucket, key, site.host)
+					compareWithClient(t, s, client, op, site.config.Bucket, key, site.host)
 				}
 			}
 		}
@@ -172,7 +167,7 @@ func TestS3Client(t *testing.T) {
 }
 
 // compareWithClient compares one URL. s signs from bucket and key, finished signs finished URLs.
-func compareWithClient(t *testing.T, s, finished *s3.Signer, client *awss3.PresignClient, op operation, bucket, key, host string) {
+func compareWithClient(t *testing.T, s *s3.Signer, client *awss3.PresignClient, op operation, bucket, key, host string) {
 	t.Helper()
 	name := fmt.Sprintf("%s of %q at %s", op.name, key, host)
 	theirs, err := op.presign(client, bucket, key, awss3.WithPresignExpires(15*time.Minute))
@@ -201,7 +196,7 @@ func compareWithClient(t *testing.T, s, finished *s3.Signer, client *awss3.Presi
 		req.ContentLength, err = strconv.ParseInt(length, 10, 64)
 		require.NoError(t, err)
 	}
-	again, err := finished.PresignRequest(context.Background(), req, signer.Options{Expires: 15 * time.Minute})
+	again, err := s.PresignRequest(context.Background(), req, signer.Options{Expires: 15 * time.Minute})
 	require.NoError(t, err, name)
 	assert.Equal(t, signature(t, theirs.URL), signature(t, again.URL), name)
 

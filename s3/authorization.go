@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/sigv4"
@@ -143,6 +144,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 				q.others = make(url.Values)
 			}
 			q.others[name] = append(q.others[name], value)
+			slices.Sort(q.others[name]) // in the order that is signed, whatever the order on the wire
 			continue
 		case seen[i]:
 			f.malformed(name, "it is there twice")
@@ -243,11 +245,11 @@ func (f *faults) credential(a *Authorization, field, value string) {
 	}
 	a.AccessKeyID, a.Date, a.Region, a.Service = id, date, region, service
 	if _, err := time.Parse("20060102", a.Date); err != nil {
-		f.malformed(field, "its date %q is not of the form 20060102", shorten(a.Date))
+		f.malformed(field, "its date %s is not of the form 20060102", shown(a.Date))
 		a.Date = ""
 	}
 	if last != terminator {
-		f.add(signer.ErrScope, field, "it ends in %q; it must end in %s", shorten(last), terminator)
+		f.add(signer.ErrScope, field, "it ends in %s; it must end in %s", shown(last), terminator)
 	}
 }
 
@@ -259,10 +261,10 @@ func (f *faults) signedHeaders(a *Authorization, field, value string) {
 			f.malformed(field, "it has an empty name")
 			return
 		case !lowerToken(name):
-			f.malformed(field, "%q is no header name in lower case", shorten(name))
+			f.malformed(field, "%s is no header name in lower case", shown(name))
 			return
 		case i > 0 && a.SignedHeaders[i-1] >= name:
-			f.malformed(field, "it is not sorted, or has %q twice", shorten(name))
+			f.malformed(field, "it is not sorted, or has %s twice", shown(name))
 			return
 		}
 	}
@@ -293,10 +295,13 @@ func lowerHex(s string) bool {
 	return true
 }
 
-func lowerToken(s string) bool {
+func lowerToken(s string) bool { return token(s) && !strings.ContainsFunc(s, unicode.IsUpper) }
+
+// token reports whether s has only bytes that a header name may have.
+func token(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if c <= ' ' || c >= 0x7f || 'A' <= c && c <= 'Z' || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
 			return false
 		}
 	}
@@ -312,11 +317,15 @@ func word(s string) string {
 	return s[:end]
 }
 
-// shorten keeps a stranger's text from filling a log.
-func shorten(s string) string {
-	const most = 40
-	if len(s) > most {
-		return s[:most] + "..."
+// shown is a stranger's text for a log, if it is as short and plain as a name; what is not may be a secret or a signature in
+// the wrong place.
+func shown(s string) string {
+	const most = 24
+	for i := range len(s) {
+		c := s[i]
+		if i >= most || !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._:*", c) >= 0) {
+			return "(" + strconv.Itoa(len(s)) + " characters)"
+		}
 	}
-	return s
+	return strconv.Quote(s)
 }

@@ -375,6 +375,9 @@ func (b *chunkedBody) WriteTo(w io.Writer) (total int64, err error) {
 
 func (b *chunkedBody) Close() error { return b.body.Close() }
 
+// Format keeps the signatures in a body from being printed with it.
+func (b *chunkedBody) Format(f fmt.State, verb rune) { io.WriteString(f, "[body in chunks]") }
+
 // next encodes the next chunk into out.
 func (b *chunkedBody) next() error {
 	if b.err != nil {

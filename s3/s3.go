@@ -297,7 +297,7 @@ func (s *Signer) key(creds *Credentials, sc *scope) signingKey {
 func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
 	creds, err := s.source.Credentials(ctx, until)
 	if err != nil {
-		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", err)
+		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", signer.RedactError(err))
 	}
 	return creds, creds.check(op)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
@@ -35,7 +36,7 @@ func (f *faults) chunked(c *claim, req *http.Request, word string) {
 	switch {
 	case word == streamingBytes:
 	case base != streaming+algorithm+payloadKind && base != streaming+algorithm4a+payloadKind:
-		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "%q is no payload that is known here", shorten(word))
+		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "%s is no payload that is known here", shown(word))
 		return
 	case c.Algorithm != "" && base != streaming+c.Algorithm+payloadKind:
 		f.malformed("X-Amz-Content-Sha256", "%s does not go with %s", word, c.Algorithm)
@@ -54,7 +55,7 @@ func (f *faults) chunked(c *claim, req *http.Request, word string) {
 	case p.trailer:
 		var ok bool
 		if p.checksum, ok = checksumOf(announced); !ok {
-			f.add(signer.ErrUnsupported, "X-Amz-Trailer", "%q is no checksum that is known here", shorten(announced))
+			f.add(signer.ErrUnsupported, "X-Amz-Trailer", "%s is no checksum that is known here", shown(announced))
 		}
 	}
 	c.payload, c.chunked = word, p
@@ -107,11 +108,22 @@ func (d *chunkReader) Read(p []byte) (int, error) {
 	if err != nil {
 		return n, d.fail(truncated(err))
 	}
-	if d.open == 0 {
-		err = d.lineEnd()
+	if d.open > 0 {
+		return n, nil
 	}
-	return n, err
+	if err := d.lineEnd(); err != nil {
+		return 0, err
+	}
+	if d.left == 0 { // the last bytes are handed on once the checksum is known to be right
+		if err := d.next(); err != io.EOF {
+			return 0, err
+		}
+	}
+	return n, nil
 }
+
+// Format keeps the signatures in a body from being printed with it.
+func (d *chunkReader) Format(f fmt.State, verb rune) { io.WriteString(f, "[body in chunks]") }
 
 // WriteTo spares the copy that Read makes of a signed chunk.
 func (d *chunkReader) WriteTo(w io.Writer) (total int64, err error) {
@@ -288,6 +300,7 @@ func (d *chunkReader) end() error {
 		return refuseBody(sentinel, code, format, args...)
 	}
 	var sum, signature string
+	extra := false
 	for {
 		line, err := d.text()
 		if err != nil {
@@ -296,7 +309,8 @@ func (d *chunkReader) end() error {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
 			// The documentation's grammar lets an empty line stand between a trailer and its signature; minio-go writes one.
-			if d.payload.trailer && d.payload.signed && sum != "" && signature == "" {
+			if d.payload.trailer && d.payload.signed && sum != "" && signature == "" && !extra {
+				extra = true
 				continue
 			}
 			break
@@ -313,7 +327,7 @@ func (d *chunkReader) end() error {
 				return err
 			}
 		default:
-			return bad(signer.ErrMalformed, "MalformedTrailerError", "%q follows, and was not announced or is there twice", shorten(name))
+			return bad(signer.ErrMalformed, "MalformedTrailerError", "%s follows, and was not announced or is there twice", shown(name))
 		}
 	}
 	if d.payload.trailer {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloudsigner/cloudsigner/clock"
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
@@ -109,6 +110,10 @@ type claim struct {
 func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant, error) {
 	f := faults{op: pipeline.Op{Backend: "s3", Name: "verify"}}
 	now := v.clock.Now()
+	req, err := canonicalNames(f.op, req)
+	if err != nil {
+		return nil, err
+	}
 	in, err := v.inbound(req)
 	if err != nil {
 		return nil, err
@@ -134,11 +139,14 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	}
 
 	creds, err := v.lookup(ctx, c.AccessKeyID)
-	if err == nil && creds.SecretKey.IsZero() {
-		err = signer.ErrUnknownKey // never an HMAC under the empty key
+	if creds.AccessKeyID == "" {
+		creds.AccessKeyID = c.AccessKeyID
+	}
+	if err == nil && (creds.SecretKey.IsZero() || creds.AccessKeyID != c.AccessKeyID) {
+		err = signer.ErrUnknownKey // never an HMAC under the empty key, nor a grant for an id in another spelling
 	}
 	if errors.Is(err, signer.ErrUnknownKey) {
-		return nil, f.op.Refusal(signer.ErrUnknownKey, "Credential", "InvalidAccessKeyId", "no key has the id %q", shorten(c.AccessKeyID))
+		return nil, f.op.Refusal(signer.ErrUnknownKey, "Credential", "InvalidAccessKeyId", "no key has the id %s", shown(c.AccessKeyID))
 	}
 	if err != nil {
 		return nil, err
@@ -158,7 +166,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
 	w.trace(ctx)
 	if missing != "" {
-		return nil, f.op.Refusal(signer.ErrMismatch, shorten(missing), "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
+		return nil, f.op.Refusal(signer.ErrMismatch, missing, "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
 	}
 	k := v.matches(&creds, &sc, w.toSign, c.Signature)
 	if k == nil {
@@ -194,7 +202,7 @@ func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signatu
 func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign []byte) *signer.Grant {
 	identity := append(toSign, c.Signature...)
 	if c.Algorithm == algorithm4a {
-		identity = toSign // whoever has an ECDSA signature can make a second one of it
+		identity = append(append(toSign, '\n'), c.AccessKeyID...) // whoever has an ECDSA signature can make a second one of it
 	}
 	sum := sha256.Sum256(identity)
 	var fingerprint [32]byte
@@ -209,10 +217,42 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 	if c.payload != unsignedPayload {
 		g.Payload = c.payload
 	}
+	for _, name := range c.SignedHeaders {
+		secret := name == "x-amz-security-token" || strings.HasSuffix(name, "-customer-key") // not for a Grant, which is logged
+		if name = http.CanonicalHeaderKey(name); !secret && req.Header[name] != nil {
+			setHeader(&g.Header, name, []string{strings.Join(req.Header[name], ",")})
+		}
+	}
 	if !c.presigned {
 		g.NotBefore, g.ExpiresAt = c.date.Add(-v.leeway), c.date.Add(v.leeway)
 	}
 	return g
+}
+
+// canonicalNames returns req with the names of its headers in the spelling of net/http, which never delivers others; adapters
+// from other servers may. A name in two spellings is refused: one could be signed and the other be acted on.
+func canonicalNames(op pipeline.Op, req *http.Request) (*http.Request, error) {
+	if req == nil {
+		return nil, op.Errorf(signer.ErrMalformed, "", "there is no request")
+	}
+	canonical := true
+	for name := range req.Header {
+		canonical = canonical && http.CanonicalHeaderKey(name) == name && token(name)
+	}
+	if canonical {
+		return req, nil
+	}
+	h := make(http.Header, len(req.Header))
+	for name, values := range req.Header {
+		key := http.CanonicalHeaderKey(name)
+		if _, twice := h[key]; twice || !token(name) {
+			return nil, op.Refusal(signer.ErrMalformed, "Header", "InvalidRequest", "the name of a header is none, or is there in two spellings")
+		}
+		h[key] = values
+	}
+	r := *req // the caller's request stays as it is
+	r.Header = h
+	return &r, nil
 }
 
 // requestTarget returns path and query as they came over the wire.
@@ -228,9 +268,12 @@ func requestTarget(req *http.Request) (path, rawQuery string, ok bool) {
 		return path, req.URL.RawQuery, path[0] == '/'
 	}
 	target := req.RequestURI
-	if _, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' { // a request to a proxy
-		_, target, _ = strings.Cut(rest, "/")
-		target = "/" + target
+	if scheme, rest, absolute := strings.Cut(target, "://"); absolute && (scheme == "http" || scheme == "https") { // a request to a proxy
+		at := strings.IndexAny(rest, "/?")
+		if at < 0 || rest[at] == '?' {
+			return "", "", false
+		}
+		target = rest[at:]
 	}
 	path, rawQuery, _ = strings.Cut(target, "?")
 	return path, rawQuery, path != "" && path[0] == '/'
@@ -259,6 +302,11 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	if c.presigned {
 		f.code = "AuthorizationQueryParametersError"
 		c.presignedQuery = f.query(rawQuery)
+		for _, name := range [...]string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
+			if req.Header[name] != nil {
+				f.malformed(name, "the header goes with a signature in the header, and this one is in the query")
+			}
+		}
 		f.payload(&c, req)
 		return c, nil
 	}
@@ -270,7 +318,7 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	f.headerDate(&c, req)
 	f.payload(&c, req)
 	c.token = strings.Join(headerValues(req.Header, "X-Amz-Security-Token"), ",")
-	for name, value := range wire.Pairs(rawQuery) {
+	for name, value := range wire.Pairs(rawQuery) { // the query of a request that is signed in its header
 		if c.others == nil {
 			c.others = make(url.Values)
 		}
@@ -281,6 +329,7 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 			break
 		}
 		c.others[n] = append(c.others[n], v)
+		slices.Sort(c.others[n])
 	}
 	return c, nil
 }
@@ -298,6 +347,9 @@ func (f *faults) headerDate(c *claim, req *http.Request) {
 	var err error
 	if c.date, err = sigv4.ParseStamp(values[0]); err != nil && field == "Date" {
 		c.date, err = http.ParseTime(values[0])
+		if err == nil && c.date.Unix() < 0 {
+			c.date, err = time.Time{}, errors.New("before 1970")
+		}
 	}
 	if err != nil {
 		f.malformed(field, "it is not of the form 20060102T150405Z")
@@ -334,13 +386,13 @@ func (v *Verifier) checkScope(f *faults, c *claim) {
 		field = "X-Amz-Credential"
 	}
 	if c.Algorithm == algorithm4a && c.regionSet != "" && !inRegionSet(c.regionSet, v.endpoint.region) {
-		f.add(signer.ErrScope, "X-Amz-Region-Set", "%q does not name the region %q", shorten(c.regionSet), v.endpoint.region)
+		f.add(signer.ErrScope, "X-Amz-Region-Set", "%s does not name the region %q", shown(c.regionSet), v.endpoint.region)
 	}
 	if c.Region != "" && c.Region != v.endpoint.region {
-		f.add(signer.ErrScope, field, "the region %q is wrong; expecting %q: sign for that, or set VerifierConfig.Region", shorten(c.Region), v.endpoint.region)
+		f.add(signer.ErrScope, field, "the region %s is wrong; expecting %q: sign for that, or set VerifierConfig.Region", shown(c.Region), v.endpoint.region)
 	}
 	if c.Service != "" && c.Service != v.endpoint.service {
-		f.add(signer.ErrScope, field, "the service %q is wrong; expecting %q", shorten(c.Service), v.endpoint.service)
+		f.add(signer.ErrScope, field, "the service %s is wrong; expecting %q", shown(c.Service), v.endpoint.service)
 	}
 }
 
@@ -367,6 +419,10 @@ func (v *Verifier) checkTimes(f *faults, c *claim, now time.Time) {
 // checkVendorHeaders refuses headers that change what a request does and are not signed: a presigned PUT with
 // x-amz-copy-source added would read any object.
 func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
+	signed := func(name string) bool {
+		_, found := slices.BinarySearch(c.SignedHeaders, name)
+		return found
+	}
 	var loose []string
 	for name := range req.Header {
 		if len(name) < len("x-amz-") || name[0]|0x20 != 'x' || name[1] != '-' {
@@ -374,7 +430,12 @@ func (f *faults) checkVendorHeaders(c *claim, req *http.Request) {
 		}
 		name = strings.ToLower(name)
 		if (strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-goog-") || strings.HasPrefix(name, "x-oss-")) &&
-			!slices.Contains(c.SignedHeaders, name) {
+			!signed(name) {
+			loose = append(loose, name)
+		}
+	}
+	for name := range req.Trailer {
+		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !signed(name) && c.chunked == nil {
 			loose = append(loose, name)
 		}
 	}
@@ -412,7 +473,7 @@ func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in s
 	w.params.Sort()
 	w.query = wire.AppendParams(w.query[:0], w.params.List)
 	for _, name := range c.SignedHeaders {
-		switch values := headerValues(req.Header, name); {
+		switch values := req.Header[http.CanonicalHeaderKey(name)]; {
 		case name == "host":
 			w.addHeader(name, canonicalHost(in.Scheme, in.Host))
 		case name == "content-length" && req.ContentLength >= 0:
@@ -429,6 +490,18 @@ func (w *scratch) canonicalise(op pipeline.Op, c *claim, req *http.Request, in s
 
 // object finds bucket and key in a request's host and path, decoded. It is the inverse of target and appendURL.
 func (v *Verifier) object(op pipeline.Op, host, path string) (bucket, key string, err error) {
+	bucket, key, err = v.split(op, host, path)
+	if err == nil && bucket == "" && key != "" || bucket != "" && pipeline.CheckBucket(op, "URL", bucket) != nil {
+		return "", "", op.Refusal(signer.ErrScope, "URL", "InvalidBucketName", "it names no bucket")
+	}
+	if !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0 {
+		return "", "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its key holds a NUL or invalid UTF-8")
+	}
+	return bucket, key, err
+}
+
+// split is object without the checks of what comes out.
+func (v *Verifier) split(op pipeline.Op, host, path string) (bucket, key string, err error) {
 	e := &v.endpoint
 	path, err = wire.UnescapePath(path)
 	if err != nil {
@@ -454,8 +527,7 @@ func (v *Verifier) object(op pipeline.Op, host, path string) (bucket, key string
 		if host == own {
 			switch e.addressing {
 			case signer.AddressingBucketHost:
-				bucket, _, _ = strings.Cut(host, ":")
-				return bucket, rest, nil
+				return strings.ReplaceAll(hostname(host), ":", "."), rest, nil // an IPv6 address has colons, a bucket none
 			case signer.AddressingAuto, signer.AddressingPath:
 				bucket, key, _ = strings.Cut(rest, "/")
 				return bucket, key, nil
@@ -466,7 +538,7 @@ func (v *Verifier) object(op pipeline.Op, host, path string) (bucket, key string
 			return bucket, rest, nil
 		}
 	}
-	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%q is not the host of this service, %s; if clients use another address, set VerifierConfig.Endpoint to it, if a proxy rewrites Host, set Inbound", shorten(host), e.host)
+	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%s is not the host of this service, %s; if clients use another address, set VerifierConfig.Endpoint to it, if a proxy rewrites Host, set Inbound", shown(host), e.host)
 }
 
 // hosts are the names under which the endpoint answers.

@@ -285,7 +285,7 @@ func (u *urlText) userinfo(from, depth int, broken bool) (start, end int) {
 		return from, from
 	}
 	start = from
-	if colon := u.next(from, depth, ":"); colon+1 < end && u.next(from, depth, "=") > colon {
+	if colon := u.next(from, depth, ":"); colon+1 < end && bytes.IndexByte(u.text[from:colon], '=') < 0 {
 		start = colon + 1
 	}
 	return start, u.through(start, end)
@@ -441,7 +441,7 @@ func redactHeaderValue(name, value string) string {
 	if kind := redactKindOf(name); kind != redactNothing {
 		return redactValue(kind, value)
 	}
-	if strings.Contains(value, "://") {
+	if strings.Contains(value, "://") || strings.ContainsAny(value, "?&=") {
 		return RedactURL(value) // user metadata, say
 	}
 	return value

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -49,9 +51,14 @@ type Grant struct {
 	SignedAt, NotBefore, ExpiresAt time.Time
 
 	SignedHeaders []string // lower case, sorted
-	Payload       string   // the signed SHA-256 of the body in hex, or the signed word for a body in chunks; "" where none is signed
-	Permissions   string   // where the scheme has them (Azure)
-	Prefix        string   // where the signature covers all names with one beginning (Azure directories, Cloud CDN)
+
+	// Header holds the signed headers but Host as they were signed: a signature does not tell several lines of one name from
+	// one line with commas, so each has one value here. Tokens and encryption keys are left out. Nil where there is none.
+	Header http.Header
+
+	Payload     string // the signed SHA-256 of the body in hex, or the signed word for a body in chunks; "" where none is signed
+	Permissions string // where the scheme has them (Azure)
+	Prefix      string // where the signature covers all names with one beginning (Azure directories, Cloud CDN)
 
 	// Fingerprint is a hash of the signature, for logs and replay caches.
 	Fingerprint string
@@ -60,8 +67,8 @@ type Grant struct {
 	Chunks func(io.ReadCloser) io.ReadCloser `json:"-"`
 }
 
-// Body returns a reader of the bytes of r that fails at the end if they are not those that were signed (ErrMismatch). Where no
-// hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
+// Body returns a reader of the bytes of r that fails before the last of them if they are not those that were signed
+// (ErrMismatch). Where no hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
 //
 // Call it once; behind Require the request's body is wrapped already. A body in chunks is decoded, and each chunk is verified before its bytes are handed on; ErrMalformed is for one that does not
 // follow the encoding.
@@ -72,29 +79,40 @@ func (g *Grant) Body(r io.ReadCloser) io.ReadCloser {
 	case g.Chunks != nil:
 		return g.Chunks(r)
 	}
-	return &verifiedBody{r: r, hash: sha256.New(), want: g.Payload, backend: g.Backend}
+	return &verifiedBody{src: r, buf: bufio.NewReaderSize(r, 32<<10), hash: sha256.New(), want: g.Payload, backend: g.Backend}
 }
 
+// A verifiedBody hashes a body. It hands on the last bytes only once it knows that they are the last and that the hash is
+// right: decoders that stop where a value is complete would not see an error behind them.
 type verifiedBody struct {
-	r             io.ReadCloser
+	src           io.ReadCloser
+	buf           *bufio.Reader
 	hash          hash.Hash
 	want, backend string
+	err           error
 }
 
 func (b *verifiedBody) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
+	if b.err != nil || len(p) == 0 {
+		return 0, b.err
+	}
+	n, err := b.buf.Read(p)
 	b.hash.Write(p[:n])
+	if err == nil {
+		_, err = b.buf.Peek(1)
+	}
 	if err == io.EOF {
 		got := hex.EncodeToString(b.hash.Sum(nil))
 		if subtle.ConstantTimeCompare([]byte(got), []byte(b.want)) != 1 {
-			return n, &Error{Backend: b.backend, Op: "verify", Field: "body", Code: "XAmzContentSHA256Mismatch",
+			n, err = 0, &Error{Backend: b.backend, Op: "verify", Field: "body", Code: "XAmzContentSHA256Mismatch",
 				Err: fmt.Errorf("%w: the body is not the one whose SHA-256 was signed", ErrMismatch)}
 		}
 	}
+	b.err = err
 	return n, err
 }
 
-func (b *verifiedBody) Close() error { return b.r.Close() }
+func (b *verifiedBody) Close() error { return b.src.Close() }
 
 // AnyOf returns a Verifier for several schemes: the first of v whose scheme the request shows decides, whatever it
 // says. A request that shows none is ErrUnsigned.
@@ -116,7 +134,8 @@ type grantKey struct{}
 
 // Require lets only verified requests through to next, which finds the grant with GrantFrom and reads a body that
 // fails at its end if it is not the signed one. A body in chunks arrives decoded, with ContentLength -1; the headers of the
-// encoding (Content-Length, Content-Encoding: aws-chunked, X-Amz-Decoded-Content-Length) stay as they came.
+// encoding (Content-Length, Content-Encoding: aws-chunked, X-Amz-Decoded-Content-Length) stay as they came. Signed headers
+// have one value each, that of Grant.Header.
 //
 // To log why requests are refused, hand it a Verifier that calls yours and logs the error. Refusals are 401 for no signature, 400 for a malformed one, 403 for
 // one that does not hold and 500 when v could not decide; the answer names the class of the refusal and no more.
@@ -133,6 +152,10 @@ func Require(v Verifier, next http.Handler) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), grantKey{}, g))
+		if g.Header != nil {
+			r.Header = r.Header.Clone()
+			maps.Copy(r.Header, g.Header)
+		}
 		r.Body = g.Body(r.Body)
 		if g.Chunks != nil {
 			r.ContentLength = -1 // the header counts the encoding too

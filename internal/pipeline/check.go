@@ -117,6 +117,12 @@ func CheckHTTPRequest(op Op, req *http.Request) error {
 	if path := u.EscapedPath(); path != "" && path[0] != '/' {
 		bad("URL", "its path does not begin with a slash")
 	}
+	for i := range len(u.RawQuery) {
+		if c := u.RawQuery[i]; c <= ' ' || c == 0x7f || c == '#' {
+			bad("URL", "its query holds a byte that must be encoded")
+			break
+		}
+	}
 	if strings.IndexByte(u.Path, 0) >= 0 || !utf8.ValidString(u.Path) {
 		bad("URL", "its path holds a NUL or invalid UTF-8")
 	}
@@ -176,7 +182,8 @@ func chosenProblem(name string, values []string) string {
 	case "authorization":
 		return "goes with a signature in the header, and a URL carries its own; leave it out"
 	case "content-length":
-		if _, err := strconv.ParseUint(strings.Join(values, ","), 10, 63); err != nil {
+		text := strings.Join(values, ",")
+		if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 0 || strconv.FormatInt(n, 10) != text {
 			return "must be a number of bytes"
 		}
 		return ""
@@ -271,6 +278,9 @@ func CheckEndpoint(op Op, u *url.URL) error {
 		bad("%q does not begin with https://HOST or http://HOST", shown.String())
 	} else if problem := hostProblem(u.Host); problem != "" {
 		bad("%s", problem)
+	}
+	if u.Path != "" && u.Path[0] != '/' {
+		bad("its path must begin with a slash, or it would continue the host")
 	}
 	if u.User != nil {
 		bad("it holds a user name; credentials go in the Config")

@@ -62,6 +62,7 @@ func TestCheckRequest(t *testing.T) {
 		{"x-amz-date as a header", func(r *signer.Request) { r.Header = http.Header{"X-Amz-Date": {"x"}} }, "Header"},
 		{"x-amz-security-token as a header", func(r *signer.Request) { r.Header = http.Header{"x-amz-security-token": {"x"}} }, "Header"},
 		{"Content-Length that is no number", func(r *signer.Request) { r.Header = http.Header{"content-length": {"-1"}} }, "Header"},
+		{"Content-Length with zeros in front", func(r *signer.Request) { r.Header = http.Header{"content-length": {"007"}} }, "Header"},
 		{"overrides on PUT", func(r *signer.Request) { r.Method, r.Response.ContentType = "PUT", "text/html" }, "Response"},
 		{"control character in an override", func(r *signer.Request) { r.Response.ContentDisposition = "a\r\nb" }, "Response.ContentDisposition"},
 	} {
@@ -131,6 +132,11 @@ func TestCheckHTTPRequest(t *testing.T) {
 		{"fragment", request("GET", "https://h/a#b"), "URL"},
 		{"broken escape in the query", request("GET", "https://h/a?b=%zz"), "URL"},
 		{"control character in the query", request("GET", "https://h/a?b=%0a"), "URL"},
+		{"number sign in the query", func() *http.Request {
+			r := request("GET", "https://h/")()
+			r.URL.RawQuery = "a=b#c"
+			return r
+		}, "URL"},
 		{"NUL in the path", request("GET", "https://h/a%00"), "URL"},
 		{"invalid UTF-8 in the path", request("GET", "https://h/a%ff"), "URL"},
 		{"host with a blank", func() *http.Request { return &http.Request{URL: &url.URL{Scheme: "https", Host: "h /", Path: "/"}} }, "URL"},
@@ -185,6 +191,7 @@ func TestCheckEndpoint(t *testing.T) {
 		t.Run(raw, func(t *testing.T) { checkField(t, CheckEndpoint(op, u), field) })
 	}
 	checkField(t, CheckEndpoint(op, nil), "")
+	checkField(t, CheckEndpoint(op, &url.URL{Scheme: "https", Host: "h.example", Path: ".evil.example/x"}), "Endpoint")
 }
 
 func TestForeignSignature(t *testing.T) {

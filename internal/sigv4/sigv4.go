@@ -45,10 +45,10 @@ func copy2(b []byte, n int) { b[0], b[1] = '0'+byte(n/10), '0'+byte(n%10) }
 // Date returns the day.
 func (s Stamp) Date() Date { return Date(s[:8]) }
 
-// ParseStamp is the strict inverse of StampOf.
+// ParseStamp is the strict inverse of StampOf. A time before 1970 is no time: Go's zero time must not come out of it.
 func ParseStamp(s string) (time.Time, error) {
 	t, err := time.Parse("20060102T150405Z", s)
-	if err != nil || len(s) != len(Stamp{}) {
+	if err != nil || len(s) != len(Stamp{}) || t.Unix() < 0 {
 		return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
 	}
 	return t, nil

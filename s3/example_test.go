@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/clock"
@@ -140,7 +143,10 @@ func ExampleParseAuthorization() {
 
 // A server that lets only signed requests through.
 func ExampleNewVerifier() {
-	endpoint, _ := url.Parse("http://files.example:8080")
+	endpoint, err := url.Parse("http://files.example:8080")
+	if err != nil { // it would be nil, which means AWS: url.Parse refuses 127.0.0.1:9000 without http://
+		log.Fatal(err)
+	}
 	keys := map[string]s3.Credentials{
 		"alice": {AccessKeyID: "alice", SecretKey: signer.NewSecret([]byte("alice's secret"))},
 	}
@@ -187,4 +193,241 @@ func ExampleHashBody() {
 	err := s3.HashBody(req) // the body is no type that http.NewRequest can rewind
 	fmt.Println(errors.Is(err, signer.ErrRequest), err)
 	// Output: true s3: hash body: GetBody: bad request: the body can be read only once; set req.GetBody, or sign without a hash
+}
+
+// A refreshing source gets its keys from a service, and keeps each for as long as it serves.
+type refreshing struct {
+	fetch func(context.Context) (s3.Credentials, error) // asks STS, a metadata service, a vault
+	clock clock.Clock
+
+	mu    sync.Mutex
+	kept  s3.Credentials
+	again time.Time // when to ask next: no key may live as long as a URL shall, and then each call would ask
+}
+
+func (r *refreshing) Credentials(ctx context.Context, until time.Time) (s3.Credentials, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock.Now()
+	if until.Before(r.kept.Expires) || now.Before(r.again) {
+		return r.kept, nil
+	}
+	fresh, err := r.fetch(ctx)
+	if err != nil {
+		return s3.Credentials{}, err
+	}
+	r.again = now.Add(time.Minute)
+	if fresh.AccessKeyID != r.kept.AccessKeyID { // else the Secrets stay the same ones, by which the signer knows them
+		r.kept = fresh
+	}
+	return r.kept, nil
+}
+
+// Keys that live for an hour. A URL that is to live longer is an error, or shorter where that will do.
+func ExampleCredentialSource() {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	clk := clock.Func(func() time.Time { return now })
+	fetched := 0
+	s, err := s3.New(s3.Config{
+		Region: "eu-west-1", Bucket: "photos", Clock: clk,
+		Credentials: &refreshing{clock: clk, fetch: func(context.Context) (s3.Credentials, error) {
+			fetched++
+			return s3.Credentials{
+				AccessKeyID:  fmt.Sprintf("ASIAIOSFODNN7EXAMPL%d", fetched),
+				SecretKey:    signer.NewSecret([]byte("secret")),
+				SessionToken: signer.NewSecret([]byte("token")),
+				Expires:      now.Add(time.Hour),
+			}, nil
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	presign := func(r signer.Request) {
+		r.Key = "cat.jpg"
+		p, err := s.Presign(context.Background(), r)
+		if err != nil {
+			fmt.Println("none: ErrCredentials", errors.Is(err, signer.ErrCredentials), "with key", fetched)
+			return
+		}
+		fmt.Println("until", p.ExpiresAt.Format(time.TimeOnly), "by its", p.LimitedBy, "with key", fetched)
+	}
+	presign(signer.Request{Expires: 15 * time.Minute})
+	presign(signer.Request{Expires: 15 * time.Minute})
+	now = now.Add(50 * time.Minute) // the first key has ten minutes left
+	presign(signer.Request{Expires: 15 * time.Minute})
+	presign(signer.Request{Expires: 2 * time.Hour})
+	presign(signer.Request{Expires: 2 * time.Hour, AllowShorter: true})
+	// Output:
+	// until 12:15:00 by its request with key 1
+	// until 12:15:00 by its request with key 1
+	// until 13:05:00 by its request with key 2
+	// none: ErrCredentials true with key 2
+	// until 13:50:00 by its credentials with key 2
+}
+
+// A body that is signed while it is sent, with its checksum behind it, and verified while it is read.
+func ExampleSigner_SignChunked() {
+	alice := s3.Credentials{AccessKeyID: "alice", SecretKey: signer.NewSecret([]byte("alice's secret"))}
+	v, err := s3.NewVerifier(s3.VerifierConfig{
+		Region:     "eu-west-1",
+		Addressing: signer.AddressingPath, // without an Endpoint: under any host
+		Lookup: func(ctx context.Context, accessKeyID string) (s3.Credentials, error) {
+			if accessKeyID != alice.AccessKeyID {
+				return s3.Credentials{}, signer.ErrUnknownKey
+			}
+			return alice, nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(signer.Require(v, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body) // Require has wrapped it in Grant.Body: decoded, and wrong bytes are an error
+		if err != nil {
+			http.Error(w, "the body is not the signed one", http.StatusBadRequest)
+			return
+		}
+		g := signer.GrantFrom(r.Context())
+		fmt.Printf("%s may %s %s: %s\n", g.KeyID, g.Method, g.Key, body)
+		fmt.Println(g.Payload, r.Header.Get("X-Amz-Trailer"))
+	})))
+	defer server.Close()
+
+	s, err := s3.New(s3.Config{Region: "eu-west-1", Credentials: alice})
+	if err != nil {
+		log.Fatal(err)
+	}
+	req, err := http.NewRequest("PUT", server.URL+"/photos/cat.txt", strings.NewReader("meow"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := s.SignChunked(context.Background(), req, s3.Chunked{Checksum: s3.ChecksumCRC32C}); err != nil {
+		log.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	// Output:
+	// alice may PUT cat.txt: meow
+	// STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER x-amz-checksum-crc32c
+	// 200
+}
+
+// Other services than AWS: the Endpoint is their address, without the bucket.
+func ExampleConfig_endpoint() {
+	for _, service := range []struct{ endpoint, region string }{
+		{"http://127.0.0.1:9000", "us-east-1"},                  // MinIO, if it was not told another region
+		{"https://0123456789.r2.cloudflarestorage.com", "auto"}, // Cloudflare R2, with the account in front
+	} {
+		endpoint, err := url.Parse(service.endpoint)
+		if err != nil {
+			log.Fatal(err)
+		}
+		s, err := s3.New(s3.Config{
+			Endpoint: endpoint, Region: service.region, Bucket: "photos",
+			Credentials: s3.Credentials{AccessKeyID: "id", SecretKey: signer.NewSecret([]byte("secret"))},
+			Clock:       clock.Fixed(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		p, err := s.Presign(context.Background(), signer.Request{Key: "cat.jpg", Expires: time.Hour})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(p)
+	}
+	// Output:
+	// GET http://127.0.0.1:9000/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+	// GET https://0123456789.r2.cloudflarestorage.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+}
+
+// An access point stands in place of the bucket, by its ARN. That of a multi-region one makes a signature for all regions.
+func ExampleConfig_accessPoint() {
+	for _, bucket := range []string{
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint/reports",
+		"arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+	} {
+		s, err := s3.New(s3.Config{
+			Region: "eu-west-1", Bucket: bucket,
+			Credentials: s3.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretKey: signer.NewSecret([]byte("secret"))},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		p, err := s.Presign(context.Background(), signer.Request{Key: "cat.jpg", Expires: time.Hour})
+		if err != nil {
+			log.Fatal(err)
+		}
+		u, err := url.Parse(p.URL)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %s %q\n", u.Host, u.Query().Get("X-Amz-Algorithm"), u.Query().Get("X-Amz-Region-Set"))
+	}
+	// Output:
+	// reports-123456789012.s3-accesspoint.eu-west-1.amazonaws.com AWS4-HMAC-SHA256 ""
+	// mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com AWS4-ECDSA-P256-SHA256 "*"
+}
+
+// Behind a proxy that rewrites Host, the host that was signed is in a header. Anyone could send that header: it is believed
+// because this proxy is ours, sets it on every request, and is the only one who can reach the server.
+func ExampleVerifierConfig_inbound() {
+	endpoint, err := url.Parse("https://files.example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	alice := s3.Credentials{AccessKeyID: "alice", SecretKey: signer.NewSecret([]byte("alice's secret"))}
+	v, err := s3.NewVerifier(s3.VerifierConfig{
+		Region:   "eu-west-1",
+		Endpoint: endpoint, // as clients see it
+		Lookup: func(ctx context.Context, accessKeyID string) (s3.Credentials, error) {
+			if accessKeyID != alice.AccessKeyID {
+				return s3.Credentials{}, signer.ErrUnknownKey
+			}
+			return alice, nil
+		},
+		Inbound: func(r *http.Request) (signer.Inbound, error) {
+			host := r.Header.Values("X-Forwarded-Host")
+			if len(host) != 1 {
+				return signer.Inbound{}, errors.New("this request did not come through the proxy")
+			}
+			return signer.Inbound{Scheme: "https", Host: host[0]}, nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(signer.Require(v, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g := signer.GrantFrom(r.Context())
+		fmt.Println(g.KeyID, "may", g.Method, g.Bucket, g.Key)
+	})))
+	defer server.Close()
+	backend, err := url.Parse(server.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(backend)
+		r.SetXForwarded() // Rewrite has dropped the client's own
+	}}
+
+	s, err := s3.New(s3.Config{Region: "eu-west-1", Endpoint: endpoint, Credentials: alice})
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := s.Presign(context.Background(), signer.Request{Bucket: "photos", Key: "cat.jpg", Expires: time.Minute})
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	proxy.ServeHTTP(answer, httptest.NewRequest("GET", p.URL, nil))
+	fmt.Println(answer.Code)
+	// Output:
+	// alice may GET photos cat.jpg
+	// 200
 }

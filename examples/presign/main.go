@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		text, err = c.format(p)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "presign: %v\n", err)
+		setup.Complain(stderr, "presign", err)
 		if errors.As(err, new(setup.ErrProvider)) {
 			return 2
 		}
@@ -70,6 +70,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return 0
 }
 
+const usage = `Presign prints a presigned URL.
+
+usage: presign [flags] get|put|head|delete KEY
+       presign [flags] list [PREFIX]
+
+Examples:
+  presign -bucket photos -region eu-west-1 -expires 1h get 2026/11/cat.jpg
+  presign -bucket photos -region us-east-1 -endpoint http://127.0.0.1:9000 -curl put cat.jpg
+
+Environment:
+`
+
 // A command is a parsed command line.
 type command struct {
 	setup.Options
@@ -82,14 +94,19 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	c := &command{request: signer.Request{Header: make(http.Header), Query: make(url.Values)}}
 	var attachment string
 	flags := flag.NewFlagSet("presign", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: presign [flags] get|put|head|delete KEY\n       presign [flags] list [PREFIX]")
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // an error is one line, without the usage
 	c.AddFlags(flags)
-	flags.DurationVar(&c.request.Expires, "expires", 15*time.Minute, "how long the URL must work")
-	flags.DurationVar(&c.request.Window, "window", 0, "the same URL for calls within this time")
+	duration := func(d *time.Duration) func(string) error {
+		return func(s string) (err error) {
+			if *d, err = time.ParseDuration(s); err != nil {
+				return errors.New("write it like 15m or 48h")
+			}
+			return nil
+		}
+	}
+	c.request.Expires = 15 * time.Minute
+	flags.Func("expires", "how long the URL must work, a `duration` (default 15m)", duration(&c.request.Expires))
+	flags.Func("window", "the same URL for calls within this `duration` (default none)", duration(&c.request.Window))
 	flags.Func("header", "a `'Name: value'` that must be sent with the URL; may be repeated", func(s string) error {
 		name, value, ok := strings.Cut(s, ":")
 		if !ok {
@@ -106,13 +123,18 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	flags.StringVar(&attachment, "attachment", "", "the file `name` to save under")
 	flags.BoolVar(&c.json, "json", false, "print method, URL, headers and end as JSON")
 	flags.BoolVar(&c.curl, "curl", false, "print a curl command for the shell")
-	if err := flags.Parse(args); err != nil {
-		return nil, err
-	}
 	wrong := func(text string) (*command, error) {
-		fmt.Fprintf(stderr, "presign: %s\n", text)
-		flags.Usage()
+		fmt.Fprintf(stderr, "presign: %s (-h tells more)\n", text)
 		return nil, errors.New(text)
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(stderr, "%s%s\nFlags:\n", usage, setup.Environment)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return nil, err
+	case err != nil:
+		return wrong(err.Error())
 	}
 	if c.json && c.curl {
 		return wrong("-json or -curl, not both")
@@ -121,19 +143,23 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		c.request.Response.ContentDisposition = signer.Attachment(attachment)
 	}
 	what, key := flags.Arg(0), flags.Arg(1)
-	switch what {
-	case "get", "put", "head", "delete":
-		if flags.NArg() != 2 || key == "" {
-			return wrong(what + " takes one key")
-		}
-		c.request.Method, c.request.Key = strings.ToUpper(what), key
-	case "list":
-		if flags.NArg() > 2 {
-			return wrong("list takes one prefix or none")
-		}
+	commands := []string{"get", "put", "head", "delete", "list"}
+	flagLike := func(arg string) bool { return strings.HasPrefix(arg, "-") }
+	switch {
+	case what == "":
+		return wrong("say what the URL is for: " + strings.Join(commands, ", "))
+	case !slices.Contains(commands, what):
+		return wrong(fmt.Sprintf("%q is none of %s", what, strings.Join(commands, ", ")))
+	case flags.NArg() > 2 && slices.ContainsFunc(flags.Args()[1:], flagLike): // two words may be a key that begins with a hyphen
+		return wrong("flags go before " + what)
+	case what == "list" && flags.NArg() > 2:
+		return wrong("list takes one prefix or none")
+	case what != "list" && (flags.NArg() != 2 || key == ""):
+		return wrong(what + " takes one key")
+	case what == "list":
 		list(&c.request, key)
 	default:
-		return wrong("say what the URL is for")
+		c.request.Method, c.request.Key = strings.ToUpper(what), key
 	}
 	return c, nil
 }

@@ -99,7 +99,7 @@ func TestErrors(t *testing.T) {
 		status int
 		want   string
 	}{
-		{[]string{"get", "k"}, 1, "Bucket"},
+		{[]string{"get", "k"}, 1, "-bucket is missing"},
 		{[]string{"-bucket", "b", "-expires", "169h", "get", "k"}, 1, "Expires"},
 		{[]string{"-bucket", "b", "-expires", "-1s", "get", "k"}, 1, "Expires"},
 		{[]string{"-bucket", "b", "-window", "1h", "get", "k"}, 1, "Window"},
@@ -107,17 +107,24 @@ func TestErrors(t *testing.T) {
 		{[]string{"-bucket", "b", "-header", "A: x\ny", "get", "k"}, 1, "control character"},
 		{[]string{"-bucket", "b", "-query", "X-Amz-Date=1", "get", "k"}, 1, "X-Amz-Date"},
 		{[]string{"-bucket", "b", "-attachment", "x", "put", "k"}, 1, "Response"},
-		{[]string{"-bucket", "b", "-endpoint", "ftp://x", "get", "k"}, 1, "Endpoint"},
+		{[]string{"-bucket", "b", "-endpoint", "ftp://x", "get", "k"}, 1, "-endpoint"},
+		{[]string{"-bucket", "b", "-endpoint", "127.0.0.1:9000", "get", "k"}, 1, "write http://127.0.0.1:9000"},
 		{[]string{"-bucket", "b", "get", "a/../b"}, 1, "Key"},
 		{[]string{"-bucket", "b", "-header", "x", "get", "k"}, 2, "'Name: value'"},
-		{[]string{"-bucket", "b", "-expires", "soon", "get", "k"}, 2, "expires"},
+		{[]string{"-bucket", "b", "-expires", "900", "get", "k"}, 2, "-expires: write it like 15m or 48h"},
+		{[]string{"-bucket", "b", "-window", "8d", "get", "k"}, 2, "-window: write it like 15m or 48h"},
+		{[]string{"-nonsense", "get", "k"}, 2, "-nonsense"},
 		{[]string{"-bucket", "b", "-json", "-curl", "get", "k"}, 2, "not both"},
 		{[]string{"-bucket", "b", "get"}, 2, "one key"},
 		{[]string{"-bucket", "b", "get", ""}, 2, "one key"},
 		{[]string{"-bucket", "b", "get", "k", "l"}, 2, "one key"},
 		{[]string{"-bucket", "b", "list", "k", "l"}, 2, "one prefix"},
-		{[]string{"-bucket", "b", "post", "k"}, 2, "usage: presign"},
-		{[]string{"-bucket", "b"}, 2, "usage: presign"},
+		{[]string{"-bucket", "b", "list", "k", "-json"}, 2, "flags go before list"},
+		{[]string{"-bucket", "b", "get", "k", "-expires", "1h"}, 2, "flags go before get"},
+		{[]string{"-bucket", "b", "get", "-json", "k"}, 2, "flags go before get"},
+		{[]string{"-bucket", "b", "post", "k"}, 2, `"post" is none of get, put, head, delete, list`},
+		{[]string{"-bucket", "b", "GET", "k", "-json"}, 2, `"GET" is none of get, put, head, delete, list`},
+		{[]string{"-bucket", "b"}, 2, "say what the URL is for: get, put"},
 		{[]string{"-provider", "ftp", "get", "k"}, 2, `"ftp"`},
 		{[]string{"-help"}, 0, "usage: presign"},
 	} {
@@ -125,11 +132,29 @@ func TestErrors(t *testing.T) {
 		if out != "" || !strings.Contains(errs, tt.want) {
 			t.Errorf("%q: %q, and %q on standard output", tt.args, errs, out)
 		}
+		if tt.status != 0 && strings.Count(errs, "\n") > 1 {
+			t.Errorf("%q: more than one line for one mistake: %s", tt.args, errs)
+		}
 	}
 	var errs bytes.Buffer
 	if status := run(t.Context(), []string{"-bucket", "b", "get", "k"}, func(string) string { return "" }, &errs, &errs); status != 1 ||
 		!strings.Contains(errs.String(), "set AWS_ACCESS_KEY_ID") {
 		t.Errorf("without credentials: %d %s", status, &errs)
+	}
+}
+
+// The examples in the usage work as they stand, and the variables are there.
+func TestUsage(t *testing.T) {
+	_, help := presign(t, 0, "-h")
+	examples := 0
+	for line := range strings.SplitSeq(help, "\n") {
+		if command, ok := strings.CutPrefix(line, "  presign "); ok {
+			presign(t, 0, strings.Fields(command)...)
+			examples++
+		}
+	}
+	if examples != 2 || !strings.Contains(help, "AWS_SESSION_TOKEN") || !strings.Contains(help, "-expires") {
+		t.Errorf("%d examples in\n%s", examples, help)
 	}
 }
 

@@ -28,6 +28,7 @@ type place struct {
 
 	life  time.Duration                                              // of the URL that is to expire
 	pass  func(ctx context.Context, d time.Duration) (string, error) // lets d pass on the store's clock, and says how
+	keep  func(out io.Writer)                                        // readies an embedded store for others, and says how to use it; else nil
 	close func() error
 }
 
@@ -50,29 +51,45 @@ func openS3(o setup.Options, getenv func(string) string) (*place, error) {
 		mismatch: "SignatureDoesNotMatch",
 		close:    func() error { return nil },
 	}
-	if o.Bucket == "" && o.Endpoint == "" && getenv("AWS_ENDPOINT_URL") == "" {
-		return p, p.embedS3()
+	endpoint, from := o.EndpointFrom(getenv)
+	if o.Bucket == "" && endpoint == "" {
+		return p, p.embedS3(o.Region)
 	}
-	if o.Bucket == "" {
-		return nil, errors.New("-bucket is missing: name one that exists, or unset AWS_ENDPOINT_URL to use the embedded store")
+	where := "Amazon S3, for want of an -endpoint"
+	if endpoint != "" {
+		where = "the service that " + from + " names"
 	}
-	c, err := setup.S3(o, getenv)
+	s, c, err := setup.S3(o, getenv)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, fmt.Errorf("this was to be %s; %s", where, embedded(o, getenv)))
 	}
-	where := "Amazon S3"
 	if c.Endpoint != nil {
 		where = c.Endpoint.Redacted()
 	}
-	p.about = fmt.Sprintf("bucket %s at %s, region %s", c.Bucket, where, c.Region)
+	p.about = fmt.Sprintf("bucket %s, region %s, at %s", c.Bucket, c.Region, where)
 	p.life, p.pass = 2*time.Second, wait
-	p.signer, err = s3.New(c)
-	return p, err
+	p.signer = s
+	return p, nil
+}
+
+// embedded says how to come to the embedded store from here.
+func embedded(o setup.Options, getenv func(string) string) string {
+	var undo []string
+	if o.Bucket != "" {
+		undo = append(undo, "leave out -bucket")
+	}
+	if o.Endpoint != "" {
+		undo = append(undo, "leave out -endpoint")
+	}
+	if getenv("AWS_ENDPOINT_URL") != "" {
+		undo = append(undo, "unset AWS_ENDPOINT_URL")
+	}
+	return "to use the embedded store, " + strings.Join(undo, " and ")
 }
 
 // embedS3 starts the embedded store. Its clock can be moved, so nobody has to wait.
-func (p *place) embedS3() error {
-	store, err := storefake.Start(storefake.Config{})
+func (p *place) embedS3(region string) error {
+	store, err := storefake.Start(storefake.Config{Region: region})
 	if err != nil {
 		return err
 	}
@@ -81,6 +98,20 @@ func (p *place) embedS3() error {
 	p.pass = func(_ context.Context, d time.Duration) (string, error) {
 		store.Clock.Advance(d)
 		return fmt.Sprintf("the store's clock is moved %v ahead", d), nil
+	}
+	p.keep = func(out io.Writer) {
+		store.Clock.Advance(-p.life) // as the clock of others
+		fmt.Fprintf(out, `
+The store runs until it is interrupted. In another shell:
+
+export AWS_ENDPOINT_URL=%s AWS_REGION=%s
+export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s
+unset AWS_SESSION_TOKEN
+go run ./examples/presign -bucket %s -curl put FILE
+
+The credentials are random, made for this run, and good for this store alone, which no other machine can reach.
+Never print those of a real one.
+`, store.URL, store.Region, store.Credentials.AccessKeyID, store.Credentials.SecretKey.Reveal(), store.Bucket)
 	}
 	p.close = store.Close
 	p.signer, err = s3.New(s3.Config{Region: store.Region, Bucket: store.Bucket, Endpoint: store.Endpoint(), Credentials: store.Credentials})

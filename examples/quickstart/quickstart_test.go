@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/cloudsigner/cloudsigner/examples/internal/setup"
 	"github.com/cloudsigner/cloudsigner/internal/storefake"
+	"github.com/cloudsigner/cloudsigner/signer"
 )
 
 func noEnv(string) string { return "" }
@@ -76,6 +80,70 @@ func TestAnotherServer(t *testing.T) {
 	noSecrets(t, out.String())
 }
 
+// A bucket alone is one of Amazon's, and the account begins with it.
+func TestAmazon(t *testing.T) {
+	p, err := open(setup.Options{Provider: "s3", Bucket: "photos", Region: "eu-west-1"}, env("AWS_ACCESS_KEY_ID", "KEYID", "AWS_SECRET_ACCESS_KEY", "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "bucket photos, region eu-west-1, at Amazon S3, for want of an -endpoint"; p.about != want {
+		t.Errorf("it says %q, want %q", p.about, want)
+	}
+}
+
+// The embedded store takes the region, and with -keep serves others by what is printed, until it is interrupted.
+func TestKeep(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		status <- run(ctx, []string{"-keep", "-region", "eu-west-1"}, noEnv, w, w)
+		w.Close()
+	}()
+	variables := make(map[string]string)
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		if words, ok := strings.CutPrefix(lines.Text(), "export "); ok {
+			for word := range strings.FieldsSeq(words) {
+				name, value, _ := strings.Cut(word, "=")
+				variables[name] = value
+			}
+		}
+		if strings.HasPrefix(lines.Text(), "Never print") {
+			break
+		}
+	}
+	getenv := func(name string) string { return variables[name] }
+	s, c, err := setup.S3(setup.Options{Bucket: "demo"}, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Region != "eu-west-1" {
+		t.Errorf("the region is %q", c.Region)
+	}
+	p, err := s.Presign(ctx, signer.Request{Query: url.Values{"list-type": {"2"}}, Expires: 40 * time.Second}) // shorter than the tour moved the clock
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func() (int, error) {
+		resp, err := http.Get(p.URL)
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode, nil
+	}
+	if code, err := get(); code != http.StatusOK {
+		t.Errorf("the kept store answers %d, %v", code, signer.RedactError(err))
+	}
+	interrupt()
+	if got := <-status; got != 0 {
+		t.Errorf("interrupted, the status is %d", got)
+	}
+	if code, err := get(); err == nil {
+		t.Errorf("interrupted, the store still answers: %d", code)
+	}
+}
+
 func start(t *testing.T) *storefake.Server {
 	t.Helper()
 	store, err := storefake.Start(storefake.Config{})
@@ -99,7 +167,13 @@ func TestFailures(t *testing.T) {
 	}{
 		"no bucket":       {at("-bucket", "none", "-region", "us-east-1"), full, 1, "there is no such bucket; create it first"},
 		"bucket not said": {at(), full, 1, "-bucket is missing"},
-		"only a variable": {nil, env("AWS_ENDPOINT_URL", store.URL), 1, "unset AWS_ENDPOINT_URL"},
+		"only a flag":     {at(), full, 1, "to use the embedded store, leave out -endpoint\n"},
+		"only a variable": {nil, env("AWS_ENDPOINT_URL", store.URL), 1, "to use the embedded store, unset AWS_ENDPOINT_URL\n"},
+		"flag, variable":  {at(), env("AWS_ENDPOINT_URL", "x"), 1, "leave out -endpoint and unset AWS_ENDPOINT_URL\n"},
+		"only a bucket":   {[]string{"-bucket", "demo"}, noEnv, 1, "this was to be Amazon S3, for want of an -endpoint; to use the embedded store, leave out -bucket\n"},
+		"only bad URL":    {[]string{"-endpoint", "127.0.0.1:9000"}, noEnv, 1, "write http://127.0.0.1:9000"},
+		"embedded region": {[]string{"-region", "x_y"}, noEnv, 1, `"x_y" is no region`},
+		"keep a real one": {at("-keep", "-bucket", "demo", "-region", "us-east-1"), full, 2, "-keep is for the embedded store"},
 		"no credentials":  {at("-bucket", "demo", "-region", "us-east-1"), noEnv, 1, "set AWS_ACCESS_KEY_ID"},
 		"no region":       {at("-bucket", "demo"), full, 1, "Region"},
 		"other region":    {at("-bucket", "demo", "-region", "eu-west-1"), full, 1, "expecting 'us-east-1'"},
@@ -109,7 +183,9 @@ func TestFailures(t *testing.T) {
 		"provider":        {[]string{"-provider", "ftp"}, full, 1, `"ftp" is not known`},
 		"flag":            {[]string{"-nonsense"}, full, 2, "not defined"},
 		"argument":        {[]string{"x"}, full, 2, "flags only"},
-		"help":            {[]string{"-h"}, full, 0, "-endpoint"},
+		"help":            {[]string{"-h"}, full, 0, "with Amazon S3\n"},
+		"help, variables": {[]string{"-h"}, full, 0, "AWS_ACCESS_KEY_ID"},
+		"help, flags":     {[]string{"-h"}, full, 0, "-keep\n"},
 	} {
 		var out bytes.Buffer
 		if status := run(t.Context(), tt.args, tt.getenv, &out, &out); status != tt.status || !strings.Contains(out.String(), tt.want) {

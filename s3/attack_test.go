@@ -52,7 +52,7 @@ func TestAttackTwoSpellings(t *testing.T) {
 	}
 	r := received(t, p, nil)
 	r.Header = http.Header{"x-amz-acl": {"private"}}
-	if g, err := newVerifier(t).Verify(ctx, r); err != nil || g.Header.Get("X-Amz-Acl") != "private" || r.Header["x-amz-acl"] == nil {
+	if g, err := newVerifier(t).Verify(ctx, r); err != nil || g.Header.Get("X-Amz-Acl") != "private" || map[string][]string(r.Header)["x-amz-acl"] == nil {
 		t.Errorf("one spelling: %+v, %v, the request has %q", g, err, r.Header)
 	}
 	r = received(t, p, nil)

@@ -23,7 +23,6 @@ var (
 	errFull         = errors.New("the store is full; delete something or start it with higher limits")
 	errLength       = errors.New("the length of the body is not announced")
 	errIncomplete   = errors.New("the body ended before its announced length")
-	errExists       = errors.New("the object exists already")
 	errKeyTooLong   = errors.New("the name of the object is too long")
 	errMetaTooLarge = errors.New("the metadata are too large")
 	errDigest       = errors.New("Content-MD5 is not that of the body")
@@ -42,61 +41,98 @@ type object struct {
 	key      string
 	data     []byte
 	header   http.Header // what is sent back with it
-	md5      [md5.Size]byte
+	etag     string      // in quotes
 	modified time.Time
+	ends     []int64 // where each of its parts ends; nil if it came in one piece
 }
 
-func (o *object) etag() string { return `"` + hex.EncodeToString(o.md5[:]) + `"` }
+// newObject is an object that came in one piece.
+func newObject(key string, data []byte, header http.Header, now time.Time) *object {
+	sum := md5.Sum(data)
+	return &object{key: key, data: data, header: header, etag: quoted(sum[:]), modified: now}
+}
+
+// quoted writes an MD5 as an ETag.
+func quoted(sum []byte) string { return `"` + hex.EncodeToString(sum) + `"` }
 
 // size is what counts against the store's limit.
 func (o *object) size() int64 { return int64(len(o.data)) }
 
-// objects holds the objects of the one bucket.
-type objects struct {
-	mu       sync.RWMutex
-	byKey    map[string]*object
-	bytes    int64 // stored, and reserved for uploads under way
-	maxBytes int64
-	maxCount int
+// A condition is on what an upload replaces. Its zero value is none.
+type condition struct {
+	fresh bool   // If-None-Match: * - there is nothing
+	etag  string // If-Match - this is it; "" does not matter
 }
 
-// read takes in a body of exactly size bytes, which count from now on; release gives them back. Nothing of the
-// body can be seen before put.
-func (o *objects) read(w http.ResponseWriter, body io.ReadCloser, size int64) (data []byte, release func(), err error) {
+// A failed condition is named by its header.
+type failed string
+
+func (f failed) Error() string { return "the condition of " + string(f) + " does not hold" }
+
+// check holds the condition to the object that is there, which may be nil.
+func (c condition) check(old *object) error {
+	switch {
+	case c.fresh && old != nil:
+		return failed("If-None-Match")
+	case c.etag != "" && old == nil:
+		return errNoObject
+	case c.etag != "" && strings.Trim(c.etag, `"`) != strings.Trim(old.etag, `"`):
+		return failed("If-Match")
+	}
+	return nil
+}
+
+// objects holds the objects of the one bucket, and the uploads in parts that are to become some.
+type objects struct {
+	mu         sync.RWMutex
+	byKey      map[string]*object
+	uploads    map[string]*upload // by their ids
+	parts      int                // of all uploads
+	bytes      int64              // stored, in parts, and reserved for bodies that are coming in
+	maxBytes   int64
+	maxCount   int
+	maxUploads int
+}
+
+// reserve counts bytes that are to be stored; release gives them back.
+func (o *objects) reserve(size int64) (release func(), err error) {
 	o.mu.Lock()
-	full := size > o.maxBytes-o.bytes
-	if !full {
-		o.bytes += size
+	defer o.mu.Unlock()
+	if size > o.maxBytes-o.bytes {
+		return nil, errFull
 	}
-	o.mu.Unlock()
-	if full {
-		return nil, nil, errFull
-	}
-	release = func() {
+	o.bytes += size
+	return func() {
 		o.mu.Lock()
 		o.bytes -= size
 		o.mu.Unlock()
-	}
-	// To the end and not to the last byte: the verdict on the body comes with its end.
-	data, err = io.ReadAll(http.MaxBytesReader(w, body, size))
-	if err == nil && int64(len(data)) < size || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errIncomplete
-	}
-	if err != nil {
-		release()
-		return data, nil, err
-	}
-	return data, release, nil
+	}, nil
 }
 
-// put makes obj visible, whose bytes were counted by read. With fresh it must be the first of its name.
-func (o *objects) put(obj *object, fresh bool) error {
+// read takes in a body of exactly size bytes.
+func read(w http.ResponseWriter, body io.ReadCloser, size int64) ([]byte, error) {
+	// To the end and not to the last byte: the verdict on the body comes with its end.
+	data, err := io.ReadAll(http.MaxBytesReader(w, body, size))
+	if err == nil && int64(len(data)) < size || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, errIncomplete
+	}
+	return data, err
+}
+
+// put makes obj visible, whose bytes were reserved.
+func (o *objects) put(obj *object, c condition) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.replace(obj, c)
+}
+
+// replace is put for those who hold the lock.
+func (o *objects) replace(obj *object, c condition) error {
 	old := o.byKey[obj.key]
+	if err := c.check(old); err != nil {
+		return err
+	}
 	switch {
-	case fresh && old != nil:
-		return errExists
 	case old == nil && len(o.byKey) >= o.maxCount:
 		return errFull
 	case old != nil:
@@ -164,9 +200,52 @@ func (o *objects) list(prefix, delimiter, startAfter, last string, most int) (p 
 	return p
 }
 
-// send answers with the object, or the part of it that the request asks for.
-func (obj *object) send(w http.ResponseWriter, r *http.Request) {
-	maps.Copy(w.Header(), obj.header)
-	w.Header().Set("ETag", obj.etag())
-	http.ServeContent(w, r, "", obj.modified, bytes.NewReader(obj.data))
+// send answers with the object, or the part of it that the request asks for. Its header must be a copy. If it returns an error,
+// it has written nothing.
+func (o *object) send(w http.ResponseWriter, r *http.Request) error {
+	a := &answer{w: w, header: o.header}
+	a.header.Set("ETag", o.etag)
+	http.ServeContent(a, r, "", o.modified, bytes.NewReader(o.data))
+	switch {
+	case a.refused == http.StatusRequestedRangeNotSatisfiable:
+		return badRange{r.Header.Get("Range"), o.size()}
+	case a.refused == http.StatusPreconditionFailed && r.Header.Get("If-Match") != "":
+		return failed("If-Match")
+	case a.refused == http.StatusPreconditionFailed:
+		return failed("If-Unmodified-Since")
+	}
+	return nil
+}
+
+// badRange refuses a range that the object, of this size, does not have.
+type badRange struct {
+	asked string
+	size  int64
+}
+
+func (e badRange) Error() string { return "the object has no such range" }
+
+// An answer lets through what net/http writes, but not its refusals: those are for the dialect to write.
+type answer struct {
+	w       http.ResponseWriter
+	header  http.Header
+	refused int // the status
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if status >= 400 {
+		a.refused = status
+		return
+	}
+	maps.Copy(a.w.Header(), a.header)
+	a.w.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.refused != 0 {
+		return len(p), nil
+	}
+	return a.w.Write(p)
 }

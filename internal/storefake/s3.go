@@ -14,6 +14,7 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,13 +22,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/s3"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// s3Dialect is what Amazon S3 says to PUT, GET, HEAD and DELETE of an object, and to HEAD and LIST of a bucket. Whatever
-// else a request asks for is NotImplemented, never passed over.
+// s3Dialect is what Amazon S3 says to PUT, GET, HEAD and DELETE of an object, to its upload in parts and its copy, and to
+// HEAD, LIST and DELETE of many in a bucket. Whatever else a request asks for is NotImplemented, never passed over.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 type s3Dialect struct {
@@ -53,8 +53,47 @@ func newS3(store *Store) (*s3Dialect, error) {
 const (
 	s3MaxKey  = 1024 // bytes of UTF-8
 	s3MaxMeta = 2048 // bytes of names and values
-	s3MaxList = 1000 // entries on a page
+	s3MaxList = 1000 // entries on a page, and in a request to delete
+	s3MaxXML  = 4 << 20
 )
+
+// An s3Operation is one thing that S3 does.
+type s3Operation struct {
+	do      func(w http.ResponseWriter, r *http.Request, g *signer.Grant) error
+	method  string
+	bucket  bool     // to the bucket, not to an object
+	by      []string // parameters that call for it
+	header  string   // a header that calls for it
+	params  []string // parameters that it knows besides
+	headers []string // headers of S3's own that it knows besides; "x-amz-meta-" stands for all that begin so
+}
+
+// operations come with the more particular ones first.
+func (d *s3Dialect) operations() []s3Operation {
+	overrides := []string{"response-cache-control", "response-content-disposition", "response-content-encoding",
+		"response-content-language", "response-content-type", "response-expires", "partNumber"}
+	body := []string{"x-amz-checksum-", "x-amz-sdk-checksum-algorithm", "x-amz-decoded-content-length", "x-amz-trailer"}
+	reading := []string{"x-amz-checksum-mode"} // asks for checksums, if any are kept
+	return []s3Operation{
+		{do: d.uploadPart, method: "PUT", by: []string{"partNumber", "uploadId"}, headers: body},
+		{do: d.copy, method: "PUT", header: "X-Amz-Copy-Source", headers: []string{"x-amz-copy-source", "x-amz-metadata-directive", "x-amz-meta-"}},
+		{do: d.put, method: "PUT", headers: append(body, "x-amz-meta-")},
+		{do: d.listParts, method: "GET", by: []string{"uploadId"}, params: []string{"max-parts", "part-number-marker"}},
+		{do: d.get, method: "GET", params: overrides, headers: reading},
+		{do: d.get, method: "HEAD", params: overrides, headers: reading},
+		{do: d.initiate, method: "POST", by: []string{"uploads"}, headers: []string{"x-amz-meta-", "x-amz-checksum-algorithm", "x-amz-checksum-type"}},
+		{do: d.complete, method: "POST", by: []string{"uploadId"}, headers: append(body, "x-amz-mp-object-size")},
+		{do: d.abort, method: "DELETE", by: []string{"uploadId"}},
+		{do: d.delete, method: "DELETE"},
+
+		{do: d.location, method: "GET", bucket: true, by: []string{"location"}},
+		{do: d.listUploads, method: "GET", bucket: true, by: []string{"uploads"}, params: []string{"prefix", "delimiter", "encoding-type"}},
+		{do: d.list, method: "GET", bucket: true, params: []string{"list-type", "prefix", "delimiter", "max-keys", "start-after",
+			"continuation-token", "encoding-type", "fetch-owner"}},
+		{do: d.headBucket, method: "HEAD", bucket: true},
+		{do: d.deleteMany, method: "POST", bucket: true, by: []string{"delete"}, headers: body},
+	}
+}
 
 func (d *s3Dialect) serve(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
 	requestID(w)
@@ -67,33 +106,25 @@ func (d *s3Dialect) serve(w http.ResponseWriter, r *http.Request, g *signer.Gran
 	if len(g.Key) > s3MaxKey {
 		return errKeyTooLong
 	}
-	type operation struct {
-		do      func(http.ResponseWriter, *http.Request, *signer.Grant) error
-		params  []string
-		headers []string
-	}
-	overrides := []string{"response-cache-control", "response-content-disposition", "response-content-encoding",
-		"response-content-language", "response-content-type", "response-expires"}
-	reading := []string{"x-amz-checksum-mode"} // asks for checksums, if there are any
-	operations := map[string]operation{
-		"PUT":    {d.put, nil, []string{"x-amz-meta-", "x-amz-checksum-", "x-amz-sdk-checksum-algorithm", "x-amz-decoded-content-length", "x-amz-trailer"}},
-		"GET":    {d.get, overrides, reading},
-		"HEAD":   {d.get, overrides, reading},
-		"DELETE": {d.delete, nil, nil},
-	}
-	if g.Key == "" {
-		operations = map[string]operation{
-			"GET":  {d.list, []string{"list-type", "prefix", "delimiter", "max-keys", "start-after", "continuation-token", "encoding-type", "fetch-owner"}, nil},
-			"HEAD": {d.headBucket, nil, nil},
+	for _, op := range d.operations() {
+		missing := func(param string) bool { return !g.Query.Has(param) }
+		if op.method != g.Method || op.bucket != (g.Key == "") || slices.ContainsFunc(op.by, missing) ||
+			op.header != "" && r.Header.Get(op.header) == "" {
+			continue
 		}
+		if err := op.check(r, g); err != nil {
+			return err
+		}
+		return op.do(w, r, g)
 	}
-	op, ok := operations[g.Method]
-	if !ok {
-		return errNoMethod
-	}
+	return errNoMethod
+}
+
+// check refuses what the operation would pass over.
+func (op *s3Operation) check(r *http.Request, g *signer.Grant) error {
 	for name := range g.Query {
 		custom := strings.HasPrefix(name, "x-") && !strings.HasPrefix(name, "x-amz-") // S3 only logs these
-		if !custom && !slices.Contains(op.params, name) {
+		if !custom && !slices.Contains(op.by, name) && !slices.Contains(op.params, name) {
 			return notImplemented{param: name}
 		}
 	}
@@ -105,7 +136,13 @@ func (d *s3Dialect) serve(w http.ResponseWriter, r *http.Request, g *signer.Gran
 			return notImplemented{header: name}
 		}
 	}
-	return op.do(w, r, g)
+	return nil
+}
+
+// serveForm is for form uploads, whose policies the store cannot judge yet.
+func (d *s3Dialect) serveForm(w http.ResponseWriter, r *http.Request, f *form) error {
+	requestID(w)
+	return notImplemented{message: "This store does not take form uploads yet; presign a PUT."}
 }
 
 // s3Headers are those that the signature itself brings along.
@@ -113,47 +150,161 @@ func s3Headers() []string {
 	return []string{"x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-region-set"}
 }
 
-func (d *s3Dialect) put(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
-	for _, name := range [...]string{"If-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if r.Header.Get(name) != "" {
-			return notImplemented{header: name}
+// s3Condition reads the condition of an operation that writes. Where there is none, it is refused.
+func s3Condition(r *http.Request, known ...string) (c condition, err error) {
+	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		value := r.Header.Get(name)
+		switch {
+		case value == "":
+		case !slices.Contains(known, name) || (value == "*") != (name == "If-None-Match"):
+			return c, notImplemented{header: name}
+		case name == "If-Match":
+			c.etag = value
+		default:
+			c.fresh = true
 		}
 	}
-	fresh := r.Header.Get("If-None-Match") == "*"
-	if !fresh && r.Header.Get("If-None-Match") != "" {
-		return notImplemented{header: "If-None-Match"}
+	return c, nil
+}
+
+// body reads a body that is to be stored: its bytes count from before they come; release gives them back. Nothing of it can
+// be seen before it is put somewhere.
+func (d *s3Dialect) body(w http.ResponseWriter, r *http.Request, g *signer.Grant) (data []byte, release func(), err error) {
+	size, err := bodySize(r, g, d.store.maxObject)
+	if err != nil {
+		return nil, nil, err
 	}
+	if release, err = d.store.objects.reserve(size); err != nil {
+		return nil, nil, err
+	}
+	if data, err = readSigned(w, r, g, size); err == nil {
+		err = checkDigests(r.Header, data)
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return data, release, nil
+}
+
+// bodySize is the size of a body as it is announced.
+func bodySize(r *http.Request, g *signer.Grant, most int64) (int64, error) {
 	size := r.ContentLength
 	if strings.HasPrefix(g.Payload, "STREAMING-") { // Content-Length counts the encoding, too
 		size, _ = strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64) // Verify has read it
 	}
 	switch {
 	case size < 0:
-		return errLength
-	case size > d.store.maxObject:
-		return tooLarge{size, d.store.maxObject}
+		return 0, errLength
+	case size > most:
+		return 0, tooLarge{size, most}
+	}
+	return size, nil
+}
+
+// readSigned reads a body and holds it to what was signed.
+func readSigned(w http.ResponseWriter, r *http.Request, g *signer.Grant, size int64) ([]byte, error) {
+	if len(g.Payload) != 2*sha256.Size {
+		return read(w, g.Body(r.Body), size)
+	}
+	got := sha256.New() // of what came; an error tells it
+	data, err := read(w, g.Body(hashed{r.Body, got}), size)
+	if errors.Is(err, signer.ErrMismatch) {
+		err = otherBody{err, g.Payload, got.Sum(nil)}
+	}
+	return data, err
+}
+
+// hashed hashes a body while it is read.
+type hashed struct {
+	io.ReadCloser
+	hash hash.Hash
+}
+
+func (h hashed) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	h.hash.Write(p[:n])
+	return n, err
+}
+
+func (d *s3Dialect) put(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
+	cond, err := s3Condition(r, "If-Match", "If-None-Match")
+	if err != nil {
+		return err
 	}
 	header, err := storedHeader(r.Header)
 	if err != nil {
 		return err
 	}
-	data, release, err := d.store.objects.read(w, g.Body(r.Body), size)
-	if errors.Is(err, signer.ErrMismatch) && len(g.Payload) == 2*sha256.Size {
-		return otherBody{err, g.Payload, sha256.Sum256(data)}
-	}
+	data, release, err := d.body(w, r, g)
 	if err != nil {
 		return err
 	}
-	obj := &object{key: g.Key, data: data, header: header, md5: md5.Sum(data), modified: d.store.Clock.Now()}
-	if err = checkDigests(r.Header, obj); err == nil {
-		err = d.store.objects.put(obj, fresh)
-	}
-	if err != nil {
+	obj := newObject(g.Key, data, header, d.store.Clock.Now())
+	if err := d.store.objects.put(obj, cond); err != nil {
 		release()
 		return err
 	}
-	w.Header().Set("ETag", obj.etag())
+	echoChecksums(w, r)
+	w.Header().Set("ETag", obj.etag)
 	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// s3Copied is the answer of CopyObject.
+type s3Copied struct {
+	XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyObjectResult"`
+	LastModified string
+	ETag         string
+}
+
+// copy makes an object of another one. The header that names it is signed, as the Verifier demands of all of S3's own.
+func (d *s3Dialect) copy(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
+	const sourceHeader, directiveHeader = "X-Amz-Copy-Source", "X-Amz-Metadata-Directive"
+	cond, err := s3Condition(r, "If-Match", "If-None-Match")
+	if err != nil {
+		return err
+	}
+	source := r.Header.Get(sourceHeader)
+	path, version, _ := strings.Cut(source, "?")
+	if version != "" {
+		return notImplemented{header: sourceHeader}
+	}
+	path, err = url.PathUnescape(path)
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	directive := r.Header.Get(directiveHeader)
+	switch {
+	case err != nil || !ok || bucket == "" || key == "":
+		return badArgument{sourceHeader, source, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"}
+	case bucket != d.store.Bucket:
+		return errNoBucket
+	case directive != "" && directive != "COPY" && directive != "REPLACE":
+		return badArgument{directiveHeader, directive, "Unknown metadata directive."}
+	case r.ContentLength != 0:
+		return badRequest("A copy has no body.")
+	}
+	from, err := d.store.objects.get(key)
+	if err != nil {
+		return err
+	}
+	header := from.header
+	if directive == "REPLACE" {
+		if header, err = storedHeader(r.Header); err != nil {
+			return err
+		}
+	} else if key == g.Key {
+		return badRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	release, err := d.store.objects.reserve(from.size())
+	if err != nil {
+		return err
+	}
+	obj := newObject(g.Key, from.data, header, d.store.Clock.Now())
+	if err := d.store.objects.put(obj, cond); err != nil {
+		release()
+		return err
+	}
+	writeXML(w, http.StatusOK, s3Copied{LastModified: s3Time(obj.modified), ETag: obj.etag})
 	return nil
 }
 
@@ -187,43 +338,77 @@ func storedHeader(in http.Header) (http.Header, error) {
 	return out, nil
 }
 
-// checkDigests holds the body to Content-MD5 and to the checksums that the request names.
-func checkDigests(h http.Header, obj *object) error {
+// checkDigests holds a body to Content-MD5 and to the checksums that the request names.
+func checkDigests(h http.Header, body []byte) error {
+	if err := checkMD5(h, body); err != nil {
+		return err
+	}
+	for algorithm, value := range checksums(h) {
+		sum := checksum(algorithm)
+		if sum == nil {
+			return notImplemented{header: http.CanonicalHeaderKey(checksumPrefix + algorithm)}
+		}
+		sum.Write(body)
+		if encodeSum(sum) != value {
+			return otherChecksum{strings.ToUpper(algorithm)}
+		}
+	}
+	return nil
+}
+
+func checkMD5(h http.Header, body []byte) error {
 	if value := h.Get("Content-Md5"); value != "" {
 		sum, err := base64.StdEncoding.DecodeString(value)
 		if err != nil || len(sum) != md5.Size {
 			return errDigestForm
 		}
-		if [md5.Size]byte(sum) != obj.md5 {
+		if [md5.Size]byte(sum) != md5.Sum(body) {
 			return errDigest
 		}
 	}
-	for name, values := range h {
-		algorithm, ok := strings.CutPrefix(strings.ToLower(name), "x-amz-checksum-")
-		if !ok {
-			continue
-		}
-		var sum hash.Hash
-		switch algorithm {
-		case "crc32":
-			sum = crc32.NewIEEE()
-		case "crc32c":
-			sum = crc32.New(crc32.MakeTable(crc32.Castagnoli))
-		case "crc64nvme":
-			sum = crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5))
-		case "sha1":
-			sum = sha1.New()
-		case "sha256":
-			sum = sha256.New()
-		default:
-			return notImplemented{header: name}
-		}
-		sum.Write(obj.data)
-		if base64.StdEncoding.EncodeToString(sum.Sum(nil)) != strings.Join(values, ",") {
-			return otherChecksum{strings.ToUpper(algorithm)}
+	return nil
+}
+
+const checksumPrefix = "X-Amz-Checksum-"
+
+// checksums are those that headers name, by their algorithms. Two headers of the kind only say what S3 shall keep and
+// answer with, and the store keeps none.
+func checksums(h http.Header) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, values := range h {
+			algorithm, ok := strings.CutPrefix(http.CanonicalHeaderKey(name), checksumPrefix)
+			algorithm = strings.ToLower(algorithm)
+			if ok && algorithm != "algorithm" && algorithm != "type" && !yield(algorithm, strings.Join(values, ",")) {
+				return
+			}
 		}
 	}
+}
+
+// checksum returns the algorithm of a name, as a header ends in, or nil.
+func checksum(algorithm string) hash.Hash {
+	switch algorithm {
+	case "crc32":
+		return crc32.NewIEEE()
+	case "crc32c":
+		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	case "crc64nvme":
+		return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5))
+	case "sha1":
+		return sha1.New()
+	case "sha256":
+		return sha256.New()
+	}
 	return nil
+}
+
+func encodeSum(sum hash.Hash) string { return base64.StdEncoding.EncodeToString(sum.Sum(nil)) }
+
+// echoChecksums repeats the checksums that were found right; clients name those of the parts when they complete an upload.
+func echoChecksums(w http.ResponseWriter, r *http.Request) {
+	for algorithm, value := range checksums(r.Header) {
+		w.Header().Set(checksumPrefix+algorithm, value)
+	}
 }
 
 func (d *s3Dialect) get(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
@@ -238,307 +423,68 @@ func (d *s3Dialect) get(w http.ResponseWriter, r *http.Request, g *signer.Grant)
 			shown.header.Set(header, strings.Join(values, ","))
 		}
 	}
-	shown.send(w, r)
-	return nil
+	if g.Query.Has("partNumber") {
+		if r, err = partRange(r, g.Query.Get("partNumber"), &shown); err != nil {
+			return err
+		}
+	}
+	return shown.send(w, r)
+}
+
+// partRange makes a request for a part, as it was uploaded, one for a range.
+func partRange(r *http.Request, number string, obj *object) (*http.Request, error) {
+	n, err := partNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	if r.Header.Get("Range") != "" {
+		return nil, badRequest("Cannot specify both Range header and partNumber query parameter")
+	}
+	ends := obj.ends
+	if ends == nil {
+		ends = []int64{obj.size()}
+	} else {
+		obj.header.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(len(ends)))
+	}
+	if n > len(ends) {
+		return nil, badPartNumber{n, len(ends)}
+	}
+	start := int64(0)
+	if n > 1 {
+		start = ends[n-2]
+	}
+	if start == ends[n-1] { // a range without bytes cannot be asked for
+		obj.data = nil
+		return r, nil
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", start, ends[n-1]-1))
+	return r, nil
 }
 
 func (d *s3Dialect) delete(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
+	if _, err := s3Condition(r); err != nil {
+		return err
+	}
 	d.store.objects.remove(g.Key)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (d *s3Dialect) headBucket(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
-	w.Header().Set("X-Amz-Bucket-Region", d.store.Region)
-	w.WriteHeader(http.StatusOK)
-	return nil
+// count reads a number of entries.
+func count(q url.Values, name string, unset int) (int, error) {
+	if !q.Has(name) {
+		return unset, nil
+	}
+	n, err := strconv.ParseInt(q.Get(name), 10, 32)
+	if err != nil || n < 0 {
+		return 0, badArgument{name, q.Get(name), "Provided " + name + " not an integer or within integer range"}
+	}
+	return int(n), nil
 }
 
-// s3List is the answer of ListObjectsV2.
-type s3List struct {
-	XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
-	Name                  string
-	Prefix                string
-	Delimiter             string `xml:",omitempty"`
-	StartAfter            string `xml:",omitempty"`
-	ContinuationToken     string `xml:",omitempty"`
-	NextContinuationToken string `xml:",omitempty"`
-	KeyCount              int
-	MaxKeys               int
-	EncodingType          string `xml:",omitempty"`
-	IsTruncated           bool
-	Contents              []s3Entry
-	CommonPrefixes        []s3Prefix
-}
-
-type s3Entry struct {
-	Key          string
-	LastModified string
-	ETag         string
-	Size         int64
-	StorageClass string
-}
-
-type s3Prefix struct{ Prefix string }
-
-func (d *s3Dialect) list(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
-	q := g.Query
-	if q.Get("list-type") != "2" { // the old listing
-		return notImplemented{param: "list-type"}
-	}
-	most := s3MaxList
-	if q.Has("max-keys") {
-		n, err := strconv.ParseInt(q.Get("max-keys"), 10, 32)
-		if err != nil || n < 0 {
-			return badArgument{"max-keys", q.Get("max-keys"), "Provided max-keys not an integer or within integer range"}
-		}
-		most = min(int(n), s3MaxList)
-	}
-	token, err := base64.RawURLEncoding.DecodeString(q.Get("continuation-token"))
-	if err != nil || q.Has("continuation-token") && len(token) == 0 {
-		return badArgument{"continuation-token", q.Get("continuation-token"), "The continuation token provided is incorrect"}
-	}
-	encode := func(s string) string { return s }
-	switch encoding := q.Get("encoding-type"); {
-	case encoding == "url":
-		encode = func(s string) string { return string(wire.AppendEscapePath(nil, s)) }
-	case q.Has("encoding-type"):
-		return badArgument{"encoding-type", encoding, "Invalid Encoding Method specified in Request"}
-	}
-	p := d.store.objects.list(q.Get("prefix"), q.Get("delimiter"), q.Get("start-after"), string(token), most)
-	answer := s3List{
-		Name:              g.Bucket,
-		Prefix:            encode(q.Get("prefix")),
-		Delimiter:         encode(q.Get("delimiter")),
-		StartAfter:        encode(q.Get("start-after")),
-		ContinuationToken: q.Get("continuation-token"),
-		KeyCount:          len(p.objects) + len(p.prefixes),
-		MaxKeys:           most,
-		EncodingType:      q.Get("encoding-type"),
-		IsTruncated:       p.last != "",
-	}
-	if p.last != "" {
-		answer.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(p.last))
-	}
-	for _, o := range p.objects {
-		answer.Contents = append(answer.Contents, s3Entry{encode(o.key), o.modified.UTC().Format("2006-01-02T15:04:05.000Z"),
-			o.etag(), int64(len(o.data)), "STANDARD"})
-	}
-	for _, prefix := range p.prefixes {
-		answer.CommonPrefixes = append(answer.CommonPrefixes, s3Prefix{encode(prefix)})
-	}
-	writeXML(w, http.StatusOK, answer)
-	return nil
-}
-
-// Errors that only S3's elements need the details of.
-type (
-	notImplemented struct{ header, param string }
-	badArgument    struct{ name, value, message string }
-	otherChecksum  struct{ algorithm string }
-	otherBody      struct {
-		error
-		signed string
-		got    [sha256.Size]byte
-	}
-)
-
-func (e notImplemented) Error() string { return "not implemented" }
-func (e badArgument) Error() string    { return e.message }
-func (e otherChecksum) Error() string  { return "the checksum is not that of the body" }
-
-// An s3Fault is an error as S3 writes it.
-//
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-type s3Fault struct {
-	XMLName   xml.Name `xml:"Error"`
-	Code      string
-	Message   string
-	Details   []s3Detail
-	RequestID string `xml:"RequestId"`
-	status    int
-}
-
-type s3Detail struct {
-	XMLName xml.Name
-	Value   string `xml:",chardata"`
-}
-
-// with adds an element; one that is not known is left out.
-func (f *s3Fault) with(name, value string) *s3Fault {
-	if value != "" {
-		f.Details = append(f.Details, s3Detail{xml.Name{Local: name}, value})
-	}
-	return f
-}
-
-func (d *s3Dialect) refuse(w http.ResponseWriter, r *http.Request, err error, trace *signer.Trace) {
-	f := d.storeFault(r, err)
-	if f == nil {
-		f = d.signatureFault(r, err, trace)
-	}
-	f.RequestID = requestID(w)
-	if f.Code == "MethodNotAllowed" {
-		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
-	}
-	writeXML(w, f.status, f) // of which net/http sends only the header in answer to HEAD
-}
-
-// storeFault puts what went wrong behind the verifier into S3's words; nil if nothing did.
-func (d *s3Dialect) storeFault(r *http.Request, err error) *s3Fault {
-	for _, known := range [...]struct {
-		err     error
-		status  int
-		code    string
-		message string
-	}{
-		{errNoBucket, 404, "NoSuchBucket", "The specified bucket does not exist"},
-		{errNoObject, 404, "NoSuchKey", "The specified key does not exist."},
-		{errNoMethod, 405, "MethodNotAllowed", "The specified method is not allowed against this resource."},
-		{errFull, 403, "QuotaExceeded", "The store is full: delete something, or start it with higher limits."}, // Ceph's; S3 has no end
-		{errLength, 411, "MissingContentLength", "You must provide the Content-Length HTTP header."},
-		{errIncomplete, 400, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"},
-		{errExists, 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"},
-		{errKeyTooLong, 400, "KeyTooLongError", "Your key is too long"},
-		{errMetaTooLarge, 400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"},
-		{errDigest, 400, "BadDigest", "The Content-MD5 you specified did not match what we received."},
-		{errDigestForm, 400, "InvalidDigest", "The Content-MD5 you specified was invalid."},
-	} {
-		if errors.Is(err, known.err) {
-			f := &s3Fault{status: known.status, Code: known.code, Message: known.message}
-			switch known.err {
-			case errNoMethod:
-				f.with("Method", r.Method)
-			case errExists:
-				f.with("Condition", "If-None-Match")
-			}
-			return f
-		}
-	}
-	switch e := err.(type) {
-	case tooLarge:
-		f := &s3Fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"}
-		return f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MaxSizeAllowed", strconv.FormatInt(e.most, 10))
-	case notImplemented:
-		f := &s3Fault{status: 501, Code: "NotImplemented", Message: "A header or parameter you provided implies functionality that is not implemented"}
-		return f.with("Header", e.header).with("Parameter", e.param)
-	case badArgument:
-		f := &s3Fault{status: 400, Code: "InvalidArgument", Message: e.message}
-		return f.with("ArgumentName", e.name).with("ArgumentValue", e.value)
-	case otherChecksum:
-		return &s3Fault{status: 400, Code: "BadDigest", Message: "The " + e.algorithm + " you specified did not match the calculated checksum."}
-	case otherBody:
-		f := &s3Fault{status: 400, Code: "XAmzContentSHA256Mismatch", Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
-		return f.with("ClientComputedContentSHA256", e.signed).with("S3ComputedContentSHA256", fmt.Sprintf("%x", e.got))
-	}
-	return nil
-}
-
-// signatureFault puts a Verifier's refusal into S3's words. The code is the Verifier's; the elements say what a
-// client needs to find its mistake, and nothing that it did not send or could not compute: never what the signature should
-// have been.
-func (d *s3Dialect) signatureFault(r *http.Request, err error, trace *signer.Trace) *s3Fault {
-	if errors.Is(err, signer.ErrUnsigned) {
-		return &s3Fault{status: 403, Code: "AccessDenied", Message: "Access Denied"}
-	}
-	var e *signer.Error // the first; S3 reports one
-	if !errors.As(err, &e) || e.Code == "" {
-		return &s3Fault{status: 500, Code: "InternalError", Message: "We encountered an internal error. Please try again."}
-	}
-	c := claimOf(r)
-	now := d.store.Clock.Now().UTC().Format(time.RFC3339)
-	f := &s3Fault{status: 403, Code: e.Code, Message: e.Error()}
-	switch e.Code {
-	case "SignatureDoesNotMatch":
-		f.Message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
-		f.with("AWSAccessKeyId", c.AccessKeyID).with("StringToSign", string(trace.StringToSign)).with("SignatureProvided", c.Signature)
-		f.with("StringToSignBytes", spaced(trace.StringToSign))
-		f.with("CanonicalRequest", string(trace.CanonicalRequest)).with("CanonicalRequestBytes", spaced(trace.CanonicalRequest))
-	case "AccessDenied":
-		switch {
-		case errors.Is(e, signer.ErrExpired):
-			f.Message = "Request has expired"
-			f.with("X-Amz-Expires", c.expires).with("Expires", c.ends()).with("ServerTime", now)
-		case errors.Is(e, signer.ErrNotYetValid):
-			f.Message = "Request is not yet valid"
-			f.with("X-Amz-Date", strconv.FormatInt(c.date.UnixMilli(), 10)).with("Expires", c.ends()).with("ServerTime", now)
-		case errors.Is(e, signer.ErrMismatch):
-			f.Message = "There were headers present in the request which were not signed"
-			f.with("HeadersNotSigned", strings.ReplaceAll(e.Field, ",", ", "))
-		}
-	case "RequestTimeTooSkewed":
-		f.Message = "The difference between the request time and the current time is too large."
-		f.with("RequestTime", c.date.Format("20060102T150405Z")).with("ServerTime", now).with("MaxAllowedSkewMilliseconds", "900000")
-	case "InvalidAccessKeyId":
-		f.Message = "The AWS Access Key Id you provided does not exist in our records."
-		f.with("AWSAccessKeyId", c.AccessKeyID)
-	case "InvalidToken": // S3 repeats the token in Token-0; here it stays out of logs
-		f.status, f.Message = 400, "The provided token is malformed or otherwise invalid."
-	case "ExpiredToken":
-		f.status, f.Message = 400, "The provided token has expired."
-	case "InvalidRequest":
-		f.status = 400
-		if errors.Is(e, signer.ErrConflict) {
-			f.Message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
-		}
-	case "AuthorizationQueryParametersError", "AuthorizationHeaderMalformed":
-		f.status = 400
-		if errors.Is(e, signer.ErrUnsupported) {
-			f.status, f.Code = 501, "NotImplemented"
-		}
-		if errors.Is(e, signer.ErrScope) && c.Region != "" && c.Region != d.store.Region {
-			f.Message = "The authorization header is malformed"
-			if c.presigned {
-				f.Message = "Error parsing the X-Amz-Credential parameter"
-			}
-			f.Message += fmt.Sprintf("; the region '%s' is wrong; expecting '%s'", c.Region, d.store.Region)
-			f.with("Region", d.store.Region)
-		}
-	default: // InvalidURI, and what a chunk of a body was refused for
-		f.status = 400
-	}
-	return f
-}
-
-// An s3Claim is what a request says of its own signature. It is for the elements of errors and decides nothing.
-type s3Claim struct {
-	s3.Authorization
-	presigned bool
-	date      time.Time
-	expires   string // seconds
-}
-
-func claimOf(r *http.Request) s3Claim {
-	q := r.URL.Query()
-	c := s3Claim{presigned: q.Has("X-Amz-Credential"), expires: q.Get("X-Amz-Expires")}
-	stamp := r.Header.Get("X-Amz-Date")
-	if c.presigned {
-		stamp = q.Get("X-Amz-Date")
-		c.Authorization, _ = s3.ParseAuthorization(authorization(q))
-	} else {
-		c.Authorization, _ = s3.ParseAuthorization(r.Header.Get("Authorization"))
-	}
-	c.date, _ = time.Parse("20060102T150405Z", stamp)
-	if c.date.IsZero() {
-		c.date, _ = http.ParseTime(r.Header.Get("Date"))
-	}
-	return c
-}
-
-// authorization writes a query's signature as the header would.
-func authorization(q url.Values) string {
-	return fmt.Sprintf("%s Credential=%s,SignedHeaders=%s,Signature=%s", q.Get("X-Amz-Algorithm"), q.Get("X-Amz-Credential"),
-		q.Get("X-Amz-SignedHeaders"), q.Get("X-Amz-Signature"))
-}
-
-// ends is the instant at which a URL dies.
-func (c s3Claim) ends() string {
-	seconds, _ := strconv.Atoi(c.expires)
-	return c.date.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339)
-}
-
-// spaced is b in hexadecimal, as in S3's ...Bytes elements.
-func spaced(b []byte) string { return fmt.Sprintf("% x", b) }
+// s3Time writes a time as S3's listings do.
+func s3Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // requestID returns the identity of the answer, made when it is first asked for.
 func requestID(w http.ResponseWriter) string {

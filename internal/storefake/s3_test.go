@@ -39,7 +39,8 @@ func elements(t *testing.T, body string) map[string]string {
 	return m
 }
 
-// wantRefusal sends a request that must be answered with this error, RequestId apart.
+// wantRefusal sends a request that must be answered with this error, RequestId apart. A text that ends in … is the beginning of
+// what is wanted: words of the Verifier that are not S3's.
 func (f *fixture) wantRefusal(status int, req *http.Request, want map[string]string) {
 	f.Helper()
 	h, body := f.want(status, req)
@@ -49,7 +50,7 @@ func (f *fixture) wantRefusal(status int, req *http.Request, want map[string]str
 	}
 	delete(got, "RequestId")
 	for name := range want {
-		if got[name] != want[name] {
+		if begin, open := strings.CutSuffix(want[name], "…"); got[name] != want[name] && (!open || !strings.HasPrefix(got[name], begin)) {
 			f.Errorf("%s is %q, want %q", name, got[name], want[name])
 		}
 		delete(got, name)
@@ -236,11 +237,11 @@ func TestRefusals(t *testing.T) {
 		{"two headers", presignedBy(f.signer, func(r *http.Request) { header("X-Amz-B", "1")(r); header("X-Goog-A", "2")(r) }), 403,
 			map[string]string{"Code": "AccessDenied", "Message": loose, "HeadersNotSigned": "x-amz-b, x-goog-a"}},
 		{"parameter twice", presignedBy(f.signer, query("X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Expires=61")), 400,
-			map[string]string{"Code": "AuthorizationQueryParametersError", "Message": "s3: verify: X-Amz-Expires: malformed: it is there twice"}},
+			map[string]string{"Code": "AuthorizationQueryParametersError", "Message": "s3: verify: X-Amz-Expires: malformed: it is there twice…"}},
 		{"no expiry", presignedBy(f.signer, query("X-Amz-Expires=60", "")), 400,
-			map[string]string{"Code": "AuthorizationQueryParametersError", "Message": "s3: verify: X-Amz-Expires: malformed: it is missing; query-string authentication needs it"}},
+			map[string]string{"Code": "AuthorizationQueryParametersError", "Message": "s3: verify: X-Amz-Expires: malformed: it is missing…"}},
 		{"broken header", signedBy(f.signer, header("Authorization", "AWS4-HMAC-SHA256 x")), 400,
-			map[string]string{"Code": "AuthorizationHeaderMalformed", "Message": `s3: verify: Authorization: malformed: "x" is no pair; write key=value`}},
+			map[string]string{"Code": "AuthorizationHeaderMalformed", "Message": `s3: verify: Authorization: malformed: "x" is no pair…`}},
 
 		{"no object", f.request(signer.Request{Key: "none"}, ""), 404,
 			map[string]string{"Code": "NoSuchKey", "Message": "The specified key does not exist."}},
@@ -252,11 +253,13 @@ func TestRefusals(t *testing.T) {
 			map[string]string{"Code": "NotImplemented", "Message": unknown, "Parameter": "tagging"}},
 		{"header in the query", f.request(signer.Request{Method: "PUT", Key: "k", Query: url.Values{"x-amz-acl": {"public-read"}}}, ""), 501,
 			map[string]string{"Code": "NotImplemented", "Message": unknown, "Parameter": "x-amz-acl"}},
-		{"header", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"X-Amz-Copy-Source": {"/demo/k"}}}, ""), 501,
-			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "X-Amz-Copy-Source"}},
+		{"header", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"X-Amz-Tagging": {"a=b"}}}, ""), 501,
+			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "X-Amz-Tagging"}},
 		{"checksum", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"X-Amz-Checksum-Md6": {"x"}}}, ""), 501,
 			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "X-Amz-Checksum-Md6"}},
-		{"precondition", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"If-Match": {`"x"`}}}, ""), 501,
+		{"precondition", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"If-Match": {"*"}}}, ""), 501,
+			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "If-Match"}},
+		{"precondition of a deletion", f.request(signer.Request{Method: "DELETE", Key: "k", Header: http.Header{"If-Match": {`"x"`}}}, ""), 501,
 			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "If-Match"}},
 		{"precondition of another object", f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"If-None-Match": {`"x"`}}}, ""), 501,
 			map[string]string{"Code": "NotImplemented", "Message": unknown, "Header": "If-None-Match"}},

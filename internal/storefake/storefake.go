@@ -18,11 +18,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,9 +49,16 @@ type Config struct {
 	Origin string
 
 	// MaxObject is the size of the largest object, MaxBytes that of all together with the uploads under way, MaxObjects
-	// their number; 0 means 16 MiB, 64 MiB and 1000.
-	MaxObject, MaxBytes int64
-	MaxObjects          int
+	// their number, MaxUploads that of the uploads in parts; 0 means 16 MiB, 64 MiB, 1000 and 100.
+	MaxObject, MaxBytes    int64
+	MaxObjects, MaxUploads int
+
+	// MinPart is the size of the smallest part that may be followed by another; 0 means 5 MiB, as at S3.
+	MinPart int64
+
+	// Refused is told why a signature was not accepted; nil tells nobody. The error is the Verifier's or that of a body which
+	// is not the signed one. Refused is called by many goroutines at once.
+	Refused func(r *http.Request, err error)
 }
 
 // A Store is an object store as an http.Handler. It is safe for concurrent use; its fields are not to be changed.
@@ -61,6 +70,8 @@ type Store struct {
 
 	origin    string
 	maxObject int64
+	minPart   int64
+	refused   func(*http.Request, error)
 	objects   objects
 	dialects  []dialect // the first speaks to those who show no signature at all
 }
@@ -72,6 +83,9 @@ type dialect interface {
 	// serve does what was granted. If it returns an error, it has written nothing.
 	serve(w http.ResponseWriter, r *http.Request, g *signer.Grant) error
 
+	// serveForm does what a form grants, whose signature is in its fields. If it returns an error, it has written nothing.
+	serveForm(w http.ResponseWriter, r *http.Request, f *form) error
+
 	// refuse answers with the provider's error for err, which comes from Verify or serve. trace is what Verify computed.
 	refuse(w http.ResponseWriter, r *http.Request, err error, trace *signer.Trace)
 }
@@ -79,16 +93,19 @@ type dialect interface {
 // New returns an empty Store with credentials of its own. It reports all that is wrong with c, joined.
 func New(c Config) (*Store, error) {
 	op := pipeline.Op{Backend: "storefake", Name: "new"}
-	s := &Store{Bucket: c.Bucket, Region: c.Region, origin: c.Origin, maxObject: c.MaxObject}
+	s := &Store{Bucket: c.Bucket, Region: c.Region, origin: c.Origin, maxObject: c.MaxObject, minPart: c.MinPart, refused: c.Refused}
 	setDefault(&s.Bucket, "demo")
 	setDefault(&s.Region, "us-east-1")
 	setDefault(&s.maxObject, 16<<20)
+	setDefault(&s.minPart, 5<<20)
 	setDefault(&c.MaxBytes, 64<<20)
 	setDefault(&c.MaxObjects, 1000)
-	s.objects = objects{byKey: make(map[string]*object), maxBytes: c.MaxBytes, maxCount: c.MaxObjects}
+	setDefault(&c.MaxUploads, 100)
+	s.objects = objects{byKey: make(map[string]*object), uploads: make(map[string]*upload),
+		maxBytes: c.MaxBytes, maxCount: c.MaxObjects, maxUploads: c.MaxUploads}
 
 	var errCaps error
-	if s.maxObject < 0 || c.MaxBytes < 0 || c.MaxObjects < 0 || c.Temporary < 0 {
+	if min(s.maxObject, s.minPart, c.MaxBytes, int64(c.MaxObjects), int64(c.MaxUploads), int64(c.Temporary)) < 0 {
 		errCaps = op.Errorf(signer.ErrRequest, "Config", "a limit is negative; leave it 0 for the default")
 	}
 	base, errClock := pipeline.VerifierClock(op, c.Clock)
@@ -136,16 +153,34 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var trace signer.Trace
 	d, g, err := s.verify(signer.WithTrace(r.Context(), &trace), r)
-	if err == nil {
-		err = d.serve(w, r, g)
+	switch {
+	case err == nil:
+		err = d.serve(w, asSigned(r, g), g)
+	case errors.Is(err, signer.ErrUnsigned) && isForm(r):
+		var f *form
+		if f, err = readForm(r); err == nil {
+			err = d.serveForm(w, r, f)
+		}
 	}
 	if err == nil {
 		return
+	}
+	if e := (*signer.Error)(nil); s.refused != nil && errors.As(err, &e) {
+		s.refused(r, err)
 	}
 	if r.Header.Get("Expect") == "" {
 		io.CopyN(io.Discard, r.Body, s.maxObject) // a client that is still sending may not see an early answer
 	}
 	d.refuse(w, r, err, &trace)
+}
+
+// asSigned is the request with its signed headers as they were signed: a signature does not tell two lines from one with a comma,
+// and whoever reads only the first would do something else.
+func asSigned(r *http.Request, g *signer.Grant) *http.Request {
+	r = r.WithContext(r.Context()) // a copy
+	r.Header = r.Header.Clone()
+	maps.Copy(r.Header, g.Header)
+	return r
 }
 
 // verify asks the dialect whose signature the request shows, and says which one that is.
@@ -155,7 +190,7 @@ func (s *Store) verify(ctx context.Context, r *http.Request) (dialect, *signer.G
 			return d, g, err
 		}
 	}
-	return s.dialects[0], nil, fmt.Errorf("%w", signer.ErrUnsigned)
+	return s.dialects[0], nil, &signer.Error{Op: "verify", Err: fmt.Errorf("%w by any of the schemes here", signer.ErrUnsigned)}
 }
 
 // ownHosts are the values of Host that mean this server: the address that the connection came in on, and localhost. There
@@ -185,7 +220,7 @@ func (s *Store) cors(w http.ResponseWriter, r *http.Request) (preflight bool) {
 		http.Error(w, "this store is not for pages of that origin", http.StatusForbidden)
 		return true
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, DELETE")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE")
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked) // which of them may come is up to the signature
 	}
@@ -211,7 +246,7 @@ type Server struct {
 	URL string // "http://127.0.0.1:" and a port
 
 	server *http.Server
-	done   chan struct{}
+	serves sync.WaitGroup // until the last connection has ended
 }
 
 // Start starts a new Store on a free port of 127.0.0.1. Close it at the end.
@@ -235,12 +270,19 @@ func Start(c Config) (*Server, error) {
 			IdleTimeout:       30 * time.Second,
 			MaxHeaderBytes:    64 << 10,
 		},
-		done: make(chan struct{}),
 	}
-	go func() {
-		defer close(s.done)
+	s.server.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			s.serves.Add(1)
+		case http.StateClosed:
+			s.serves.Done()
+		}
+	}
+	s.serves.Go(func() {
 		s.server.Serve(l) // until Close; it has no other end that anyone could mend
-	}()
+		s.server.Close()  // for whoever was let in while it closed
+	})
 	return s, nil
 }
 
@@ -249,9 +291,9 @@ func (s *Server) Endpoint() *url.URL {
 	return &url.URL{Scheme: "http", Host: strings.TrimPrefix(s.URL, "http://")}
 }
 
-// Close stops the server and drops its connections.
+// Close stops the server, drops its connections and waits until nothing of it runs any more.
 func (s *Server) Close() error {
 	err := s.server.Close()
-	<-s.done
+	s.serves.Wait()
 	return err
 }

@@ -401,13 +401,14 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestWriteOnce(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, func(c *storefake.Config) { c.MaxBytes = 2 }) // of which the refused one keeps nothing
 	put := func() *http.Request {
 		return f.request(signer.Request{Method: "PUT", Key: "k", Header: http.Header{"If-None-Match": {"*"}}}, "x")
 	}
 	f.want(200, put())
 	f.wantRefusal(412, put(), map[string]string{"Code": "PreconditionFailed", "Condition": "If-None-Match",
 		"Message": "At least one of the pre-conditions you specified did not hold"})
+	f.put("l", "x")
 }
 
 func TestDigests(t *testing.T) {
@@ -423,7 +424,9 @@ func TestDigests(t *testing.T) {
 		"X-Amz-Checksum-Sha256":    "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
 		"X-Amz-Checksum-Crc64nvme": "M3eFcAZSQlc=",
 	} {
-		f.want(200, put(name, value))
+		if h, _ := f.want(200, put(name, value)); name != "Content-Md5" && h.Get(name) != value {
+			t.Errorf("%s is not repeated: %v", name, h)
+		}
 		resp, body := f.do(put(name, value[:1]+"A"+value[2:]))
 		if resp.StatusCode != 400 || !strings.Contains(body, "<Code>BadDigest</Code>") {
 			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
@@ -601,4 +604,30 @@ func TestClose(t *testing.T) {
 	if _, err := net.Dial("tcp", f.Endpoint().Host); err == nil {
 		t.Error("it still listens")
 	}
+}
+
+// Close waits for requests that are being served.
+func TestCloseWaits(t *testing.T) {
+	serving, release := make(chan struct{}), make(chan struct{})
+	f := newFixture(t, func(c *storefake.Config) {
+		c.Refused = func(*http.Request, error) { close(serving); <-release }
+	})
+	go func() {
+		if resp, err := http.DefaultTransport.RoundTrip(httptest.NewRequest("GET", f.URL+"/demo/k", nil)); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-serving
+	closed := make(chan struct{})
+	go func() {
+		f.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		t.Error("it did not wait")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(release)
+	<-closed
 }

@@ -110,11 +110,11 @@ func deterministic(c *trial) {
 }
 
 func concurrent(c *trial) {
-	const goroutines, each = 8, 6
+	const goroutines, keys, rounds = 8, 6, 24
 	request := func(i int) signer.Request {
 		return c.request(func(r *signer.Request) { r.Key = fmt.Sprint("key ", i) })
 	}
-	var want [each]string
+	var want [keys]string
 	for i := range want {
 		want[i] = c.presign(c.signer(), request(i)).URL
 	}
@@ -124,7 +124,8 @@ func concurrent(c *trial) {
 	if c.NewVerifier != nil {
 		v, in = c.verifier(), c.arrived(c.presign(c.signer(), request(0)))
 	}
-	problems := make(chan string, goroutines*each*2)
+	problems := make(chan string, goroutines*rounds*2)
+	start := make(chan struct{})
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
@@ -133,8 +134,9 @@ func concurrent(c *trial) {
 					problems <- fmt.Sprintf("panic: %v", p)
 				}
 			}()
-			for i := range each {
-				i = (i + g) % each
+			<-start
+			for i := range rounds {
+				i = (i + g) % keys
 				if p, err := s.Presign(ctx(), request(i)); err != nil || p.URL != want[i] {
 					problems <- fmt.Sprintf("several goroutines: another result than alone, %v", err)
 				}
@@ -147,6 +149,7 @@ func concurrent(c *trial) {
 			}
 		})
 	}
+	close(start)
 	wg.Wait()
 	close(problems)
 	for p := range problems {
@@ -201,14 +204,14 @@ func capabilities(c *trial) {
 	}
 }
 
-// A sample is how a field of a Request is tried: set changes only that field, on a request that prepare made fit for it.
-// probe tells why it cannot be tried with this scheme.
+// A sample is how a field of a Request is tried: set changes only that field, on a request that prepare made fit for it. Without
+// set there is nothing to see of the field with this scheme.
 type sample struct {
 	prepare, set func(*signer.Request)
 	options      []option
 }
 
-// samples has one for each field of a Request, and none where nothing can be told from outside.
+// samples has one for each field of a Request.
 func (c *trial) samples() map[string]sample {
 	response := func(field string) sample {
 		return sample{set: func(r *signer.Request) { reflect.ValueOf(&r.Response).Elem().FieldByName(field).SetString("en") }}
@@ -242,10 +245,9 @@ func (c *trial) samples() map[string]sample {
 	default:
 		shorter.set = nil
 	}
-	effort.prepare = nil
-	for name, s := range all {
-		if !c.has(name) && name != "Bucket" && name != "Window" && name != "Spread" {
-			effort.prepare = s.set
+	for _, field := range sendable() {
+		if !c.has(field) {
+			effort.prepare = all[field].set
 		}
 	}
 	if effort.prepare == nil {
@@ -254,6 +256,10 @@ func (c *trial) samples() map[string]sample {
 	all["AllowShorter"], all["BestEffort"] = shorter, effort
 	return all
 }
+
+// sendable are the fields that BestEffort lets through where the scheme cannot sign them. Others, an override perhaps, have no
+// place in the request without the scheme.
+func sendable() []string { return []string{"Query", "Header", "SourceIP"} }
 
 func everyField(c *trial) {
 	samples := c.samples()
@@ -317,9 +323,8 @@ func unsupported(c *trial) {
 		p, err := s.Presign(ctx(), r)
 		switch {
 		case err != nil:
-			// What can be neither signed nor sent stays refused.
 			c.wantError("Presign with BestEffort: "+field, err, signer.ErrUnsupported, signer.ErrRequest)
-			if field == "SourceIP" || field == "Header" || field == "Query" {
+			if slices.Contains(sendable(), field) {
 				c.errorf("with BestEffort %s is still refused: %v", field, err)
 			}
 		case !mentions(p.NotEnforced, field, r):
@@ -355,13 +360,18 @@ func parametersExact(c *trial) {
 	}
 	p := c.presign(c.signer(), c.request(func(r *signer.Request) { r.Query = caller }))
 	c.exactly("Presign", p.URL, caller)
-
+	if c.NewVerifier != nil { // in an order in which the signature holds
+		c.accepts("a URL with many parameters", c.verifier(), c.arrived(p))
+	}
 	if repeated := (url.Values{"shade": {"b", "a", ""}}); c.has("Query") {
 		p, err := c.signer().Presign(ctx(), c.request(func(r *signer.Request) { r.Query = repeated }))
 		if err != nil {
 			c.wantError("Presign: a repeated parameter", err, signer.ErrUnsupported, signer.ErrRequest)
 		} else {
 			c.exactly("Presign", p.URL, repeated)
+			if c.NewVerifier != nil {
+				c.accepts("a URL with a repeated parameter", c.verifier(), c.arrived(p))
+			}
 		}
 	}
 	p = c.presignRequest(c.signer(), c.httpRequest(func(req *http.Request) { req.URL.RawQuery = "" }), signer.Options{Expires: time.Hour})
@@ -497,10 +507,10 @@ func (c *trial) badRequests() (all []badRequest) {
 		add("buckets-refused", fmt.Sprintf("bucket %q", bucket), func(r *signer.Request) { r.Bucket = bucket }, refused("Bucket")...)
 	}
 	for _, ch := range []byte{0, 1, '\t', '\n', '\r', 0x1f, 0x7f} {
-		bad := "a" + string(rune(ch)) + "b"
-		add("control-characters", fmt.Sprintf("%q in the name of a header", ch), func(r *signer.Request) { r.Header = http.Header{bad: {"v"}} }, refused("Header")...)
+		name, bad := "a"+string(rune(ch))+"b", "pale"+string(rune(ch))+"blue"
+		add("control-characters", fmt.Sprintf("%q in the name of a header", ch), func(r *signer.Request) { r.Header = http.Header{name: {"v"}} }, refused("Header")...)
 		add("control-characters", fmt.Sprintf("%q in the value of a header", ch), func(r *signer.Request) { r.Header = http.Header{c.metaHeader(): {"v", bad}} }, refused("Header")...)
-		add("control-characters", fmt.Sprintf("%q in the name of a parameter", ch), func(r *signer.Request) { r.Query = url.Values{bad: {"v"}} }, refused("Query")...)
+		add("control-characters", fmt.Sprintf("%q in the name of a parameter", ch), func(r *signer.Request) { r.Query = url.Values{name: {"v"}} }, refused("Query")...)
 		add("control-characters", fmt.Sprintf("%q in the value of a parameter", ch), func(r *signer.Request) { r.Query = url.Values{"shade": {"v", bad}} }, refused("Query")...)
 		for _, field := range fieldNames(reflect.TypeFor[signer.ResponseHeaders](), "") {
 			add("control-characters", fmt.Sprintf("%q in the override %s", ch, field), func(r *signer.Request) {
@@ -626,11 +636,27 @@ func headers(c *trial) {
 			c.rejects("a URL without its header "+name, v, edited(c.arrived(p), func(r *http.Request) { r.Header.Del(name) }))
 		}
 	}
+	c.emptyHeader(s)
 	plain := signer.Request{Method: method(c.Methods[0]), Key: "k", Expires: time.Hour}
 	if p := c.presign(s, plain); len(p.Header) > 0 && c.HeaderPrefix == "" || p.NotEnforced != nil {
 		c.errorf("nothing was asked for: Header is %v, NotEnforced is %q", p.Header, p.NotEnforced)
 	}
 	c.signedLength(s)
+}
+
+// emptyHeader tries a header with an empty value, which is not the same as none.
+func (c *trial) emptyHeader(s signer.Signer) {
+	if !c.has("Header") || c.NewVerifier == nil {
+		return
+	}
+	p, err := s.Presign(ctx(), c.request(func(r *signer.Request) { r.Header = http.Header{c.metaHeader(): {""}} }))
+	if err != nil {
+		c.wantError("Presign: a header with an empty value", err, signer.ErrRequest, signer.ErrUnsupported)
+		return
+	}
+	v, in := c.verifier(), c.arrived(p)
+	c.accepts("a URL with an empty header", v, in)
+	c.rejects("a URL without its empty header", v, edited(in, func(r *http.Request) { r.Header.Del(c.metaHeader()) }))
 }
 
 // signedLength tries a signed Content-Length, which net/http keeps outside the header.
@@ -703,17 +729,27 @@ func overrides(c *trial) {
 
 func requestUnchanged(c *trial) {
 	s := c.signer()
-	// A slice of a larger array: who appends to it writes into the caller's memory.
-	backing := []string{"blue", "untouched"}
+	// Blanks to fold, and slices of larger arrays: who appends to one writes into the caller's memory.
+	tones, shades := []string{"  pale   blue ", "untouched"}, []string{"1", "untouched"}
 	r := c.request()
 	if c.has("Header") {
-		r.Header[c.metaHeader()] = backing[:1]
+		r.Header[c.metaHeader()] = tones[:1]
 		r.Header["content-type"] = []string{"text/plain"}
+	}
+	if c.has("Query") {
+		r.Query["shade"] = shades[:1]
 	}
 	before := snap(r)
 	c.presign(s, r)
-	if !before.same(r) || backing[1] != "untouched" {
+	if !before.same(r) || tones[1] != "untouched" || shades[1] != "untouched" {
 		c.errorf("Presign changed the request's Query or Header")
+	}
+	if c.has("Query") {
+		r.Query["shade"] = []string{"b", "a"} // not to be sorted in place
+		before = snap(r)
+		if s.Presign(ctx(), r); !before.same(r) {
+			c.errorf("Presign changed the order of a repeated parameter in the request's Query")
+		}
 	}
 	r = signer.Request{Method: method(c.Methods[0]), Key: "k", Expires: time.Hour}
 	c.presign(s, r)

@@ -31,6 +31,7 @@ func conformancePlaces() []conformancePlace {
 		{name: "aws", bare: "https://signertest.s3.eu-west-1.amazonaws.com/k"},
 		{name: "path", endpoint: "http://127.0.0.1:9000/base", bare: "http://127.0.0.1:9000/base/signertest/k"},
 		{name: "virtual host", endpoint: "https://gw.example:8443", addressing: signer.AddressingVirtualHost, bare: "https://signertest.gw.example:8443/k"},
+		{name: "bucket host", endpoint: "https://signertest", addressing: signer.AddressingBucketHost, bare: "https://signertest/k"},
 		{name: "session token", token: "IQoJb3JpZ2luX2VjEXAMPLE+token/with=signs", bare: "https://signertest.s3.eu-west-1.amazonaws.com/k"},
 		{name: "several regions", endpoint: "http://127.0.0.1:9000", regionSet: []string{"eu-west-1", "us-east-1"}},
 	}
@@ -89,6 +90,9 @@ func (p conformancePlace) harness(t *testing.T) signertest.Harness {
 		Unsupported:  []string{"SourceIP"},
 		Secrets:      []string{conformanceFirst, conformanceSecond},
 		HashBody:     s3.HashBody,
+	}
+	if p.addressing == signer.AddressingBucketHost {
+		h.Unsupported = append(h.Unsupported, "Bucket")
 	}
 	if p.token != "" {
 		h.Params = slices.Insert(h.Params, 0, "X-Amz-Security-Token")

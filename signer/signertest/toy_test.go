@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,7 +226,7 @@ func (v *toyVerifier) Verify(ctx context.Context, req *http.Request) (*signer.Gr
 // wrong is a toy Signer of which one thing is wrong.
 type wrong struct {
 	*toy
-	presign func(p *signer.Presigned, err error, r signer.Request) (*signer.Presigned, error)
+	presign result
 }
 
 func (w wrong) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
@@ -235,16 +234,17 @@ func (w wrong) Presign(ctx context.Context, r signer.Request) (*signer.Presigned
 	return w.presign(p, err, r)
 }
 
-// wrongSigners are mistakes that package s3 gives no room to make.
-func wrongSigners() map[string]struct {
+// A result edits what the right toy Signer returns.
+type result = func(p *signer.Presigned, err error, r signer.Request) (*signer.Presigned, error)
+
+// A wrongSigner is a mistake that package s3 gives no room to make, and the rule that finds it.
+type wrongSigner struct {
 	rule    string
-	presign func(p *signer.Presigned, err error, r signer.Request) (*signer.Presigned, error)
-} {
-	type presign = func(p *signer.Presigned, err error, r signer.Request) (*signer.Presigned, error)
-	return map[string]struct {
-		rule    string
-		presign presign
-	}{
+	presign result
+}
+
+func wrongSigners() map[string]wrongSigner {
+	return map[string]wrongSigner{
 		"panics": {"deterministic", func(*signer.Presigned, error, signer.Request) (*signer.Presigned, error) { panic("toy") }},
 		"returns nothing": {"deterministic", func(*signer.Presigned, error, signer.Request) (*signer.Presigned, error) {
 			return nil, nil
@@ -284,7 +284,7 @@ func wrongSigners() map[string]struct {
 		}},
 		"says that everything is let through": {"unsupported", func(p *signer.Presigned, err error, _ signer.Request) (*signer.Presigned, error) {
 			if err == nil {
-				p.NotEnforced = slices.Concat([]string{"Window", "Header", "SourceIP"})
+				p.NotEnforced = []string{"Window", "Header", "SourceIP"}
 			}
 			return p, err
 		}},

@@ -28,9 +28,9 @@ type VerifierConfig struct {
 	// Region and Service are what the credential scope must name; Service "" means "s3".
 	Region, Service string
 
-	// Lookup returns the credentials of an access key id; the AccessKeyID in them is not looked at. It returns an error wrapping
-	// signer.ErrUnknownKey, or credentials without a secret, for an id that it does not know; Verify returns any other
-	// error as it is.
+	// Lookup returns the credentials of an access key id. It must compare the id to the letter: a header does not sign it. Credentials
+	// of another id, or without a secret, are none; for an id that it does not know Lookup returns an error wrapping
+	// signer.ErrUnknownKey. Verify returns any other error as it is.
 	Lookup func(ctx context.Context, accessKeyID string) (Credentials, error)
 
 	// Endpoint is the address under which clients reach the service, as in Config, whose scheme does not count; nil means

@@ -36,8 +36,8 @@ type Inbound struct {
 	ClientIP netip.Addr // zero when unknown
 }
 
-// A Grant is what a verified signature allows. Act on its fields, never on the request's URL again: they are decoded
-// once, from the bytes that were verified.
+// A Grant is what a verified signature allows. Act on its fields, never on the request's URL or signed headers again: they
+// are decoded once, from the bytes that were verified.
 //
 // Key is a name, not a path: whoever may sign can sign ".." and a leading slash, and "" is the bucket. Open files by it
 // through an os.Root. Where the host is the bucket, Bucket is the host's name.

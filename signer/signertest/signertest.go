@@ -24,6 +24,8 @@
 //
 // Who has only a Signer takes a Verifier that is known to be right, and the other way round: package s3 has both for
 // AWS Signature Version 4. Without a Verifier the rules that need one are skipped.
+//
+// To test code that uses signed URLs, NewStore starts a store that verifies every request, and tells what it refused.
 package signertest
 
 import (

@@ -1,13 +1,11 @@
 package s3
 
 import (
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/sigv4"
@@ -35,38 +33,20 @@ type Authorization struct {
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
 func ParseAuthorization(header string) (Authorization, error) {
-	f := faults{op: pipeline.Op{Backend: "s3", Name: "parse"}, code: "AuthorizationHeaderMalformed"}
+	f := faults{pipeline.Faults{Op: pipeline.Op{Backend: "s3", Name: "parse"}, Code: "AuthorizationHeaderMalformed"}}
 	a := f.authorization(header)
-	return a, f.err()
+	return a, f.Err()
 }
 
 // faults collects everything that is wrong with a signature.
-type faults struct {
-	op   pipeline.Op
-	code string
-	errs []error
-}
-
-func (f *faults) add(sentinel error, field, format string, args ...any) {
-	const most = 32 // a megabyte of faults helps nobody but who sent it
-	if len(f.errs) >= most {
-		return
-	}
-	f.errs = append(f.errs, f.op.Refusal(sentinel, field, f.code, format, args...))
-}
-
-func (f *faults) malformed(field, format string, args ...any) {
-	f.add(signer.ErrMalformed, field, format, args...)
-}
-
-func (f *faults) err() error { return errors.Join(f.errs...) }
+type faults struct{ pipeline.Faults }
 
 // authorization reads the header form.
 func (f *faults) authorization(header string) (a Authorization) {
 	const field = "Authorization"
 	name, rest, _ := strings.Cut(header, " ")
 	if name != algorithm && name != algorithm4a {
-		f.malformed(field, "it does not begin with %s and a space", algorithm)
+		f.Malformed(field, "it does not begin with %s and a space", algorithm)
 		return a
 	}
 	a.Algorithm = name
@@ -75,10 +55,10 @@ func (f *faults) authorization(header string) (a Authorization) {
 		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
 		switch {
 		case !ok:
-			f.malformed(field, "%q is no pair; write key=value", word(name))
+			f.Malformed(field, "%q is no pair; write key=value", pipeline.Word(name))
 			continue
 		case seen[name]:
-			f.malformed(word(name), "it is there twice")
+			f.Malformed(pipeline.Word(name), "it is there twice")
 			continue
 		}
 		seen[name] = true
@@ -86,16 +66,16 @@ func (f *faults) authorization(header string) (a Authorization) {
 		case "Credential":
 			f.credential(&a, name, value)
 		case "SignedHeaders":
-			f.signedHeaders(&a, name, value)
+			a.SignedHeaders = f.SignedHeaders(name, value)
 		case "Signature":
 			f.signature(&a, name, value)
 		default:
-			f.malformed(word(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
+			f.Malformed(pipeline.Word(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
 		}
 	}
 	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
 		if !seen[name] {
-			f.malformed(name, "it is missing")
+			f.Malformed(name, "it is missing")
 		}
 	}
 	return a
@@ -134,7 +114,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 		name, err1 := wire.UnescapeQuery(rawName)
 		value, err2 := wire.UnescapeQuery(rawValue)
 		if err1 != nil || err2 != nil {
-			f.malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
+			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
 			continue
 		}
 		i := slices.IndexFunc(params[:], func(p string) bool { return strings.EqualFold(p, name) })
@@ -147,14 +127,14 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			slices.Sort(q.others[name]) // in the order that is signed, whatever the order on the wire
 			continue
 		case seen[i]:
-			f.malformed(name, "it is there twice")
+			f.Malformed(name, "it is there twice")
 			continue
 		}
 		seen[i] = true
 		switch name {
 		case "X-Amz-Algorithm":
 			if q.Algorithm = value; value != algorithm && value != algorithm4a {
-				f.malformed(name, "it is not %s", algorithm)
+				f.Malformed(name, "it is not %s", algorithm)
 			}
 		case "X-Amz-Credential":
 			credential = value
@@ -162,30 +142,30 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			q.stamp = value
 			var err error
 			if q.date, err = sigv4.ParseStamp(value); err != nil {
-				f.malformed(name, "%w", err)
+				f.Malformed(name, "%w", err)
 			}
 		case "X-Amz-Expires":
 			seconds, err := strconv.Atoi(value)
 			if err != nil || value[0] == '+' || value[0] == '0' && value != "0" {
-				f.malformed(name, "it is no number of seconds")
+				f.Malformed(name, "it is no number of seconds")
 			} else if seconds < 1 || seconds > maxExpires {
-				f.malformed(name, "%d is not within 1 and %d seconds", seconds, maxExpires)
+				f.Malformed(name, "%d is not within 1 and %d seconds", seconds, maxExpires)
 			}
 			q.expires = time.Duration(seconds) * time.Second
 		case "X-Amz-Security-Token":
 			q.token = value
 		case "X-Amz-SignedHeaders":
-			f.signedHeaders(&q.Authorization, name, value)
+			q.SignedHeaders = f.SignedHeaders(name, value)
 		case "X-Amz-Signature":
 			signature = value
 		case "X-Amz-Region-Set":
 			q.regionSet = value
 		case "X-Amz-Content-Sha256": // the JavaScript SDK sends it here; it says nothing new
 			if value != unsignedPayload {
-				f.malformed(name, "in a URL it can only be %s", unsignedPayload)
+				f.Malformed(name, "in a URL it can only be %s", unsignedPayload)
 			}
 		default:
-			f.malformed(name, "no parameter of a presigned URL is spelt like this")
+			f.Malformed(name, "no parameter of a presigned URL is spelt like this")
 		}
 	}
 	hint := "query-string authentication needs it; was the URL cut, or is it not quoted in a shell?"
@@ -196,7 +176,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 	}
 	for i, name := range params[:requiredParams] {
 		if !seen[i] {
-			f.malformed(name, "it is missing; %s", hint)
+			f.Malformed(name, "it is missing; %s", hint)
 		}
 	}
 	if seen[credentialParam] {
@@ -207,7 +187,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 	}
 	f.regionSet(q.Algorithm, seen[regionSetParam], q.regionSet)
 	if q.Date != "" && !q.date.IsZero() && q.Date != q.stamp[:8] {
-		f.add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
+		f.Add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
 	}
 	return q
 }
@@ -216,9 +196,9 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 func (f *faults) regionSet(algo string, there bool, set string) {
 	switch {
 	case algo == algorithm4a && set == "":
-		f.malformed("X-Amz-Region-Set", "it is missing or empty; %s needs it", algorithm4a)
+		f.Malformed("X-Amz-Region-Set", "it is missing or empty; %s needs it", algorithm4a)
 	case algo == algorithm && there:
-		f.malformed("X-Amz-Region-Set", "it does not go with %s", algorithm)
+		f.Malformed("X-Amz-Region-Set", "it does not go with %s", algorithm)
 	}
 }
 
@@ -230,46 +210,26 @@ func (f *faults) credential(a *Authorization, field, value string) {
 	region := ""
 	if a.Algorithm != algorithm4a {
 		if region, rest, _ = strings.Cut(rest, "/"); region == "" {
-			f.malformed(field, "it must be %s", form)
+			f.Malformed(field, "it must be %s", form)
 			return
 		}
 	}
 	service, last, ok := strings.Cut(rest, "/")
 	if !ok || id == "" || date == "" || service == "" || last == "" || strings.Contains(last, "/") {
 		if a.Algorithm == algorithm4a {
-			f.malformed(field, "it must be %s", form4a)
+			f.Malformed(field, "it must be %s", form4a)
 		} else {
-			f.malformed(field, "it must be %s", form)
+			f.Malformed(field, "it must be %s", form)
 		}
 		return
 	}
 	a.AccessKeyID, a.Date, a.Region, a.Service = id, date, region, service
 	if _, err := time.Parse("20060102", a.Date); err != nil {
-		f.malformed(field, "its date %s is not of the form 20060102", shown(a.Date))
+		f.Malformed(field, "its date %s is not of the form 20060102", pipeline.Shown(a.Date))
 		a.Date = ""
 	}
 	if last != terminator {
-		f.add(signer.ErrScope, field, "it ends in %s; it must end in %s", shown(last), terminator)
-	}
-}
-
-func (f *faults) signedHeaders(a *Authorization, field, value string) {
-	a.SignedHeaders = strings.Split(value, ";")
-	for i, name := range a.SignedHeaders {
-		switch {
-		case name == "":
-			f.malformed(field, "it has an empty name")
-			return
-		case !lowerToken(name):
-			f.malformed(field, "%s is no header name in lower case", shown(name))
-			return
-		case i > 0 && a.SignedHeaders[i-1] >= name:
-			f.malformed(field, "it is not sorted, or has %s twice", shown(name))
-			return
-		}
-	}
-	if !slices.Contains(a.SignedHeaders, "host") {
-		f.malformed(field, "host is not among them; a signature that does not cover it would hold on every server")
+		f.Add(signer.ErrScope, field, "it ends in %s; it must end in %s", pipeline.Shown(last), terminator)
 	}
 }
 
@@ -278,54 +238,10 @@ func (f *faults) signature(a *Authorization, field, value string) {
 	switch {
 	case a.Algorithm == algorithm4a:
 		const longest = 144 // two numbers of 32 bytes in DER
-		if len(value) > longest || len(value)%2 == 1 || value == "" || !lowerHex(value) {
-			f.malformed(field, "it is not a DER-encoded signature in hexadecimal digits in lower case")
+		if len(value) > longest || len(value)%2 == 1 || value == "" || !pipeline.LowerHex(value) {
+			f.Malformed(field, "it is not a DER-encoded signature in hexadecimal digits in lower case")
 		}
-	case len(value) != 64 || !lowerHex(value):
-		f.malformed(field, "it is not 64 hexadecimal digits in lower case")
+	case len(value) != 64 || !pipeline.LowerHex(value):
+		f.Malformed(field, "it is not 64 hexadecimal digits in lower case")
 	}
-}
-
-func lowerHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func lowerToken(s string) bool { return token(s) && !strings.ContainsFunc(s, unicode.IsUpper) }
-
-// token reports whether s has only bytes that a header name may have.
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// word is the beginning of a text as far as it looks like a key: what follows may be a signature.
-func word(s string) string {
-	end := 0
-	for end < len(s) && end < 24 && (s[end] == '-' || 'A' <= s[end] && s[end] <= 'Z' || 'a' <= s[end] && s[end] <= 'z') {
-		end++
-	}
-	return s[:end]
-}
-
-// shown is a stranger's text for a log, if it is as short and plain as a name; what is not may be a secret or a signature in
-// the wrong place.
-func shown(s string) string {
-	const most = 24
-	for i := range len(s) {
-		c := s[i]
-		if i >= most || !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._:*", c) >= 0) {
-			return "(" + strconv.Itoa(len(s)) + " characters)"
-		}
-	}
-	return strconv.Quote(s)
 }

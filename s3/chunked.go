@@ -151,7 +151,7 @@ func (s *Signer) SignChunked(ctx context.Context, req *http.Request, c Chunked) 
 		return op.Errorf(signer.ErrRequest, "ContentLength", "the length of the body must be known before it is sent; set req.ContentLength")
 	case empty && req.ContentLength > 0:
 		return op.Errorf(signer.ErrRequest, "Body", "there is none, and ContentLength is %d", req.ContentLength)
-	case headerValues(req.Header, "X-Amz-Decoded-Content-Length") != nil:
+	case pipeline.HeaderValues(req.Header, "X-Amz-Decoded-Content-Length") != nil:
 		return op.Errorf(signer.ErrRequest, "Body", "it is chunked already; sign a fresh request")
 	}
 	if c.ChunkSize == 0 {
@@ -163,10 +163,10 @@ func (s *Signer) SignChunked(ctx context.Context, req *http.Request, c Chunked) 
 		h = make(http.Header)
 	}
 	encoding := "aws-chunked"
-	if others := headerValues(h, "Content-Encoding"); others != nil {
+	if others := pipeline.HeaderValues(h, "Content-Encoding"); others != nil {
 		encoding += "," + strings.Join(others, ",")
 	}
-	deleteHeader(h, "content-encoding", "x-amz-trailer", contentSHA256)
+	pipeline.DeleteHeader(h, "content-encoding", "x-amz-trailer", contentSHA256)
 	h.Set("Content-Encoding", encoding)
 	h.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(req.ContentLength, 10))
 	h.Set("X-Amz-Content-Sha256", c.payloadWord(&sc))

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
 	"github.com/cloudsigner/cloudsigner/internal/vector"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
@@ -50,7 +51,7 @@ func TestChunkVectors(t *testing.T) {
 	vector.Run(t, "testdata/vectors/s3-chunked-*.txt", func(t *testing.T, v *vector.Vector) {
 		found++
 		req, in := vectorRequest(t, v)
-		w := new(scratch)
+		w := new(sigv4.Scratch)
 		canonical := in.canonical(t, w, "")
 		toSign := appendStringToSign(nil, in.stamp, &in.scope, canonical)
 		key := family().NewKey(in.creds.SecretKey, in.scope.Scope)
@@ -60,7 +61,7 @@ func TestChunkVectors(t *testing.T) {
 			"canonical request sha256": hexSum(canonical),
 			"string to sign":           string(toSign),
 			"signature":                seed,
-			"authorization":            string(appendAuthorization(nil, in.creds.AccessKeyID, &in.scope, w.headers, key, toSign)),
+			"authorization":            string(appendAuthorization(nil, in.creds.AccessKeyID, &in.scope, w.Headers, key, toSign)),
 		})
 
 		chunks := chunkSigner{key: key, stamp: in.stamp, scope: in.scope, previous: []byte(seed)}

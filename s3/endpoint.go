@@ -2,7 +2,6 @@ package s3
 
 import (
 	"net"
-	"net/url"
 	"strings"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
@@ -56,7 +55,7 @@ func newEndpoint(op pipeline.Op, c *Config) (endpoint, error) {
 			return e, op.Errorf(signer.ErrRequest, "Endpoint", "DualStack, FIPS and Accelerate choose among AWS's own endpoints; drop them or Endpoint")
 		}
 		e.custom = true
-		e.scheme, e.host, e.base = locate(c.Endpoint)
+		e.scheme, e.host, e.base = pipeline.Locate(c.Endpoint)
 		return e, nil
 	}
 	if e.addressing == signer.AddressingBucketHost {
@@ -153,7 +152,7 @@ func checkRegion(op pipeline.Op, region string, custom bool) error {
 	if region == "" {
 		return op.Errorf(signer.ErrRequest, "Region", `it is empty and part of every signature; set it, to "us-east-1" for MinIO, "auto" for Cloudflare R2`)
 	}
-	if !label(region) && !(custom && bucketName(region)) {
+	if !pipeline.HostLabel(region) && !(custom && bucketName(region)) {
 		return op.Errorf(signer.ErrRequest, "Region", `%q is no region; write it like "eu-west-1"`, region)
 	}
 	if region == "auto" && !custom {
@@ -161,23 +160,6 @@ func checkRegion(op pipeline.Op, region string, custom bool) error {
 	}
 	return nil
 }
-
-// locate splits an endpoint into scheme, host and base path, each as it goes on the wire.
-func locate(u *url.URL) (scheme, host, base string) {
-	base = string(wire.AppendEscapePath(nil, strings.TrimRight(u.Path, "/")))
-	return u.Scheme, canonicalHost(u.Scheme, strings.ToLower(u.Host)), base
-}
-
-// canonicalHost drops the port that the scheme implies, as clients do before they send Host.
-func canonicalHost(scheme, host string) string {
-	if scheme == "https" {
-		return strings.TrimSuffix(host, ":443")
-	}
-	return strings.TrimSuffix(host, ":80")
-}
-
-// hostname is a host without its port and brackets.
-func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
 
 // A target is an endpoint for one bucket.
 type target struct {
@@ -211,7 +193,7 @@ func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
 	if len(bucket) > 255 || !bucketName(bucket) {
 		return t, op.Errorf(signer.ErrRequest, "Bucket", "%q is no bucket name; letters, digits, '.', '-' and '_' make one", bucket)
 	}
-	host := hostLabels(bucket)
+	host := pipeline.HostLabels(bucket)
 	dotted := strings.Contains(bucket, ".")
 	switch {
 	case e.accelerate:
@@ -223,7 +205,7 @@ func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
 		if !host {
 			return t, op.Errorf(signer.ErrRequest, "Bucket", "%q cannot be part of a host name; use AddressingPath", bucket)
 		}
-		if net.ParseIP(hostname(e.host)) != nil {
+		if net.ParseIP(pipeline.Hostname(e.host)) != nil {
 			return t, op.Errorf(signer.ErrRequest, "Addressing", "%s is an address, which takes no bucket in front; use AddressingPath", e.host)
 		}
 		t.virtual = true
@@ -257,7 +239,7 @@ func (t *target) accessPoint(op pipeline.Op) error {
 	case service == "s3" && region == "" && kind == "accesspoint":
 		alias, ok := strings.CutSuffix(name, ".mrap")
 		switch {
-		case !ok || !label(alias):
+		case !ok || !pipeline.HostLabel(alias):
 			return bad(signer.ErrRequest, "%q is not the ARN of a multi-region access point, which ends in ALIAS.mrap", t.bucket)
 		case fips || dualStack:
 			return bad(signer.ErrUnsupported, "multi-region access points have neither FIPS nor dual-stack endpoints")
@@ -266,7 +248,7 @@ func (t *target) accessPoint(op pipeline.Op) error {
 	case service == "s3-outposts":
 		part := strings.Split(resource, "/")
 		switch {
-		case len(part) != 4 || part[0] != "outpost" || part[2] != "accesspoint" || !label(part[1]) || !label(part[3]) || !label(account) || !label(region):
+		case len(part) != 4 || part[0] != "outpost" || part[2] != "accesspoint" || !pipeline.HostLabel(part[1]) || !pipeline.HostLabel(part[3]) || !pipeline.HostLabel(account) || !pipeline.HostLabel(region):
 			return bad(signer.ErrRequest, "%q is not the ARN of an access point on an outpost, outpost/ID/accesspoint/NAME", t.bucket)
 		case t.region != "" && t.region != region:
 			return bad(signer.ErrRequest, "the outpost is in %q, the signer in %q; make a signer for the outpost's region", region, t.region)
@@ -281,7 +263,7 @@ func (t *target) accessPoint(op pipeline.Op) error {
 		return bad(signer.ErrRequest, "%q is not the ARN of an access point", t.bucket)
 	case region != t.region:
 		return bad(signer.ErrRequest, "the access point is in %q, the signer in %q; make a signer for the access point's region", region, t.region)
-	case !label(account) || !label(name) || len(name)+len(account) > 62:
+	case !pipeline.HostLabel(account) || !pipeline.HostLabel(name) || len(name)+len(account) > 62:
 		return bad(signer.ErrRequest, "%q has no account or no name that can be part of a host name", t.bucket)
 	}
 	prefix := "s3-accesspoint"
@@ -333,36 +315,4 @@ func bucketName(s string) bool {
 		}
 	}
 	return true
-}
-
-// hostLabels reports whether a bucket can stand in a host name: 3 to 63 lower-case letters, digits, hyphens and dots, every
-// label beginning and ending in a letter or digit, and not an IP address.
-func hostLabels(s string) bool {
-	if len(s) < 3 || len(s) > 63 {
-		return false
-	}
-	letter := false
-	start := 0
-	for i := 0; i <= len(s); i++ {
-		if i == len(s) || s[i] == '.' {
-			if !label(s[start:i]) {
-				return false
-			}
-			start = i + 1
-		} else if s[i] > '9' {
-			letter = true
-		}
-	}
-	return letter || net.ParseIP(s) == nil
-}
-
-// label reports whether s is a host label: lower-case letters, digits and inner hyphens.
-func label(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' && 0 < i && i < len(s)-1) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 63
 }

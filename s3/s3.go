@@ -20,10 +20,12 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,7 +91,7 @@ type Signer struct {
 	limits   pipeline.Limits
 	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
 	keys4a   func() *sigv4.Cache[keyID, *key4a] // made when it is first needed
-	scratch  sync.Pool                          // of *scratch
+	scratch  sync.Pool                          // of *sigv4.Scratch
 }
 
 var (
@@ -136,16 +138,16 @@ func New(c Config) (*Signer, error) {
 // The URL is valid for at most seven days (ErrLifetime). What SigV4 cannot enforce is SourceIP. Names of Query that
 // begin with "X-Amz-" must be written in lower case.
 func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
-	w := takeScratch(&s.scratch)
-	defer w.release(&s.scratch)
-	method := methodOf(r.Method)
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	method := pipeline.MethodOf(r.Method)
 	plan, offset, err := s.presign(ctx, w, method, &r)
 	if err != nil {
 		return nil, err
 	}
-	p := presigned(method, w.url, &plan, offset)
+	p := pipeline.Presigned(method, w.URL, &plan, offset)
 	for name, values := range r.Header {
-		setHeader(&p.Header, name, values)
+		pipeline.SetHeader(&p.Header, name, values)
 	}
 	if r.SourceIP.IsValid() {
 		p.NotEnforced = append(p.NotEnforced, "SourceIP")
@@ -160,18 +162,18 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	if r.AllowShorter || r.BestEffort {
 		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
 	}
-	w := takeScratch(&s.scratch)
-	defer w.release(&s.scratch)
-	plan, _, err := s.presign(ctx, w, methodOf(r.Method), &r)
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	plan, _, err := s.presign(ctx, w, pipeline.MethodOf(r.Method), &r)
 	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, w.url...), pipeline.Time(plan.End), nil
+	return append(dst, w.URL...), pipeline.Time(plan.End), nil
 }
 
-// presign leaves the presigned URL in w.url. The canonical query is the wire query: path and query of the canonical request
+// presign leaves the presigned URL in w.URL. The canonical query is the wire query: path and query of the canonical request
 // are cut from the URL.
-func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
 	op := opPresign()
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
 		return pipeline.Plan{}, 0, err
@@ -204,50 +206,50 @@ func (s *Signer) presign(ctx context.Context, w *scratch, method string, r *sign
 	sc := t.scope(stamp)
 	key := s.key(&creds, &sc)
 
-	url, host, path := t.appendURL(w.url[:0], r.Key)
-	w.url = url
-	w.addHost(url[host:path])
+	url, host, path := t.appendURL(w.URL[:0], r.Key)
+	w.URL = url
+	w.AddHost(url[host:path])
 	for name, values := range r.Header {
-		w.addHeader(name, values...)
+		w.AddHeader(name, values...)
 	}
-	if err := w.sortHeaders(op); err != nil {
+	if err := w.SortHeaders(op); err != nil {
 		return plan, 0, err
 	}
-	payload, err := w.payload(op)
+	payload, err := payloadOf(op, w.Headers)
 	if err != nil {
 		return plan, 0, err
 	}
-	before, after, err := w.callersParams(op, r)
+	before, after, err := callersParams(op, w, r)
 	if err != nil {
 		return plan, 0, err
 	}
-	query := len(w.url) + 1
-	w.url = append(w.url, '?')
+	query := len(w.URL) + 1
+	w.URL = append(w.URL, '?')
 	if len(before) > 0 {
-		w.url = append(wire.AppendParams(w.url, before), '&')
+		w.URL = append(wire.AppendParams(w.URL, before), '&')
 	}
-	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.headers)
+	w.URL = appendAuthParams(w.URL, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.Headers)
 	if len(after) > 0 {
-		w.url = wire.AppendParams(append(w.url, '&'), after)
+		w.URL = wire.AppendParams(append(w.URL, '&'), after)
 	}
 
-	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.url[path:query-1], w.url[query:], w.headers, payload)
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
-	w.trace(ctx)
-	w.url = append(w.url, "&X-Amz-Signature="...)
-	w.url = key.AppendSignature(w.url, w.toSign)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.URL[path:query-1], w.URL[query:], w.Headers, payload)
+	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
+	w.Trace(ctx)
+	w.URL = append(w.URL, "&X-Amz-Signature="...)
+	w.URL = key.AppendSignature(w.URL, w.ToSign)
 	return plan, offset, nil
 }
 
 // callersParams collects Query and Response in canonical order, split where the signature's parameters go: all of those
 // begin with "X-Amz-".
-func (w *scratch) callersParams(op pipeline.Op, r *signer.Request) (before, after []wire.Param, err error) {
+func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before, after []wire.Param, err error) {
 	for name, values := range r.Query {
 		if strings.HasPrefix(name, "X-Amz-") {
 			return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q: in a URL, headers of Amazon's are written in lower case", name)
 		}
 		for _, v := range values {
-			w.params.Add(name, v)
+			w.Params.Add(name, v)
 		}
 	}
 	if r.Response != (signer.ResponseHeaders{}) {
@@ -260,11 +262,11 @@ func (w *scratch) callersParams(op pipeline.Op, r *signer.Request) (before, afte
 			if r.Query.Has(name) {
 				return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q is in Query and in Response; say it once", name)
 			}
-			w.params.Add(name, o.Value)
+			w.Params.Add(name, o.Value)
 		}
 	}
-	w.params.Sort()
-	list := w.params.List
+	w.Params.Sort()
+	list := w.Params.List
 	split := 0
 	for split < len(list) && string(list[split].Name) < "X-Amz-" {
 		split++
@@ -309,8 +311,8 @@ func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Tim
 // body is not signed. Whether a service takes a hash there depends on the service: MinIO does, versitygw 1.8.0 refuses the URL.
 func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer.Options) (*signer.Presigned, error) {
 	op := opPresign()
-	w := takeScratch(&s.scratch)
-	defer w.release(&s.scratch)
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
 	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
 		return nil, err
 	}
@@ -329,48 +331,48 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	sc := s.endpoint.scopeAt(stamp, req.URL.Host)
 	key := s.key(&creds, &sc)
 
-	host := hostOf(req)
-	if err := w.addRequestHeaders(op, req.Header, req.ContentLength, host); err != nil {
+	host := pipeline.HostOf(req)
+	if err := w.AddRequestHeaders(op, req.Header, req.ContentLength, host); err != nil {
 		return nil, err
 	}
-	payload, err := w.payload(op)
+	payload, err := payloadOf(op, w.Headers)
 	if err != nil {
 		return nil, err
 	}
-	w.url = append(w.url[:0], req.URL.Scheme+"://"+req.URL.Host...)
+	w.URL = append(w.URL[:0], req.URL.Scheme+"://"+req.URL.Host...)
 	path := req.URL.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
-	w.url = append(w.url, path...)
-	query := len(w.url) + 1
-	w.url = append(w.url, '?')
+	w.URL = append(w.URL, path...)
+	query := len(w.URL) + 1
+	w.URL = append(w.URL, '?')
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
-		w.url = append(append(w.url, kept...), '&')
+		w.URL = append(append(w.URL, kept...), '&')
 	}
-	w.url = appendAuthParams(w.url, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.headers)
+	w.URL = appendAuthParams(w.URL, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.Headers)
 
-	if err := w.canonicalPathAndQuery(op, path, string(w.url[query:])); err != nil {
+	if err := w.CanonicalPathAndQuery(op, path, string(w.URL[query:])); err != nil {
 		return nil, err
 	}
-	method := methodOf(req.Method)
-	w.canonical = appendCanonicalRequest(w.canonical[:0], method, w.path, w.query, w.headers, payload)
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
-	w.trace(ctx)
-	w.url = append(w.url, "&X-Amz-Signature="...)
-	w.url = key.AppendSignature(w.url, w.toSign)
+	method := pipeline.MethodOf(req.Method)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.Path, w.Query, w.Headers, payload)
+	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
+	w.Trace(ctx)
+	w.URL = append(w.URL, "&X-Amz-Signature="...)
+	w.URL = key.AppendSignature(w.URL, w.ToSign)
 
-	p := presigned(method, w.url, &plan, offset)
-	for _, h := range w.headers {
-		switch name := string(h.name); name {
+	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	for _, h := range w.Headers {
+		switch name := string(h.Name); name {
 		case "host":
 			if host != req.URL.Host {
-				setHeader(&p.Header, name, []string{host})
+				pipeline.SetHeader(&p.Header, name, []string{host})
 			}
 		case "content-length":
-			setHeader(&p.Header, name, []string{string(h.value)})
+			pipeline.SetHeader(&p.Header, name, []string{string(h.Value)})
 		default:
-			setHeader(&p.Header, name, headerValues(req.Header, name))
+			pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
 		}
 	}
 	return p, nil
@@ -392,7 +394,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if h == nil {
 		h = make(http.Header)
 	}
-	switch payload := headerValues(h, "X-Amz-Content-Sha256"); {
+	switch payload := pipeline.HeaderValues(h, "X-Amz-Content-Sha256"); {
 	case payload == nil:
 		h.Set("X-Amz-Content-Sha256", unsignedPayload)
 	case strings.HasPrefix(payload[0], streaming):
@@ -405,8 +407,8 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 // sign signs req with the headers h, which become its headers, and a body of that length on the wire. It returns what signs
 // the chunks of the body.
 func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h http.Header, length int64) (chunkSigner, error) {
-	w := takeScratch(&s.scratch)
-	defer w.release(&s.scratch)
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
 	if err := checkConflict(op, req, true); err != nil {
 		return chunkSigner{}, err
 	}
@@ -429,7 +431,7 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 	sc := s.endpoint.scopeAt(stamp, req.URL.Host)
 	key := s.key(&creds, &sc)
 
-	deleteHeader(h, "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set")
+	pipeline.DeleteHeader(h, "authorization", "x-amz-date", "x-amz-security-token", "x-amz-region-set")
 	h.Set("X-Amz-Date", string(stamp[:]))
 	if !creds.SessionToken.IsZero() {
 		h.Set("X-Amz-Security-Token", string(creds.SessionToken.Reveal()))
@@ -437,50 +439,57 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 	if sc.regionSet != "" {
 		h.Set("X-Amz-Region-Set", sc.regionSet)
 	}
-	host := hostOf(req)
-	if err := w.addRequestHeaders(op, h, length, host); err != nil {
+	host := pipeline.HostOf(req)
+	if err := w.AddRequestHeaders(op, h, length, host); err != nil {
 		return chunkSigner{}, err
 	}
-	payload, err := w.payload(op)
+	payload, err := payloadOf(op, w.Headers)
 	if err != nil {
 		return chunkSigner{}, err
 	}
-	if err := w.canonicalPathAndQuery(op, req.URL.EscapedPath(), req.URL.RawQuery); err != nil {
+	if err := w.CanonicalPathAndQuery(op, req.URL.EscapedPath(), req.URL.RawQuery); err != nil {
 		return chunkSigner{}, err
 	}
-	w.canonical = appendCanonicalRequest(w.canonical[:0], methodOf(req.Method), w.path, w.query, w.headers, payload)
-	w.toSign = appendStringToSign(w.toSign[:0], stamp, &sc, w.canonical)
-	w.trace(ctx)
-	w.url = appendAuthorization(w.url[:0], creds.AccessKeyID, &sc, w.headers, key, w.toSign)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(req.Method), w.Path, w.Query, w.Headers, payload)
+	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
+	w.Trace(ctx)
+	w.URL = appendAuthorization(w.URL[:0], creds.AccessKeyID, &sc, w.Headers, key, w.ToSign)
 
-	h.Set("Authorization", string(w.url))
+	h.Set("Authorization", string(w.URL))
 	req.Header = h
 	if host != req.URL.Host {
 		req.Host = host // without the scheme's default port, as it was signed
 	}
-	signature := w.url[bytes.LastIndexByte(w.url, '=')+1:]
+	signature := w.URL[bytes.LastIndexByte(w.URL, '=')+1:]
 	return chunkSigner{key: key, stamp: stamp, scope: sc, previous: bytes.Clone(signature)}, nil
 }
 
-// canonicalPathAndQuery leaves them in w.path and w.query.
-func (w *scratch) canonicalPathAndQuery(op pipeline.Op, path, rawQuery string) (err error) {
-	if w.path, err = wire.AppendCanonicalPath(w.path[:0], path); err != nil {
-		return op.Errorf(signer.ErrRequest, "URL", "its path: %w", err)
+// HashBody sets X-Amz-Content-Sha256 to the SHA-256 of the body, so that Sign covers it and the service refuses another
+// one. It reads a copy that req.GetBody gives (http.NewRequest sets it for bytes.Buffer, bytes.Reader and strings.Reader);
+// a body without GetBody is ErrRequest. On an error req is unchanged.
+func HashBody(req *http.Request) error {
+	op := pipeline.Op{Backend: "s3", Name: "hash body"}
+	if req == nil {
+		return op.Errorf(signer.ErrRequest, "Body", "there is no request")
 	}
-	if err = w.params.Parse(rawQuery); err != nil {
-		return op.Errorf(signer.ErrRequest, "URL", "its query: %w", err)
+	hash := sha256.New()
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return op.Errorf(signer.ErrRequest, "GetBody", "the body can be read only once; set req.GetBody, or sign without a hash")
+		}
+		body, err := req.GetBody()
+		if err != nil {
+			return op.Errorf(signer.ErrRequest, "GetBody", "%w", err)
+		}
+		_, err = io.Copy(hash, body)
+		body.Close()
+		if err != nil {
+			return op.Errorf(signer.ErrRequest, "Body", "%w", err)
+		}
 	}
-	w.params.Sort()
-	w.query = wire.AppendParams(w.query[:0], w.params.List)
+	pipeline.DeleteHeader(req.Header, contentSHA256)
+	pipeline.SetHeader(&req.Header, contentSHA256, []string{hex.EncodeToString(hash.Sum(nil))})
 	return nil
-}
-
-// trace hands the intermediate values to whoever asked for them.
-func (w *scratch) trace(ctx context.Context) {
-	if t := signer.TraceFrom(ctx); t != nil {
-		t.CanonicalRequest = append([]byte(nil), w.canonical...)
-		t.StringToSign = append([]byte(nil), w.toSign...)
-	}
 }
 
 // checkConflict refuses to add a second signature: one of another scheme, or ours in the other form.
@@ -488,7 +497,7 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 	if scheme, param := pipeline.ForeignSignature(req.URL.RawQuery, "AWS4"); scheme != "" {
 		return op.Errorf(signer.ErrConflict, "URL", "it carries a signature of %s (%s); sign the bare URL", scheme, param)
 	}
-	auth := strings.Join(headerValues(req.Header, "Authorization"), "")
+	auth := strings.Join(pipeline.HeaderValues(req.Header, "Authorization"), "")
 	if inHeader {
 		if auth != "" && !strings.HasPrefix(auth, "AWS4-") {
 			return op.Errorf(signer.ErrConflict, "Authorization", "the request has one of another kind; remove it first")
@@ -501,7 +510,7 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 		return nil
 	}
 	for _, name := range [...]string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
-		if headerValues(req.Header, name) != nil {
+		if pipeline.HeaderValues(req.Header, name) != nil {
 			return op.Errorf(signer.ErrConflict, name, "the header belongs to another signature, and services refuse two; remove it first")
 		}
 	}
@@ -509,63 +518,5 @@ func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
 }
 
 func isAuthParam(name string) bool { return pipeline.SchemeOf(name) == "AWS4" }
-
-// presigned makes the result; the URL is copied.
-func presigned(method string, url []byte, plan *pipeline.Plan, offset time.Duration) *signer.Presigned {
-	return &signer.Presigned{
-		Method:      method,
-		URL:         string(url),
-		NotBefore:   pipeline.Time(plan.Start),
-		ExpiresAt:   pipeline.Time(plan.End),
-		LimitedBy:   plan.LimitedBy,
-		StableUntil: pipeline.Time(plan.StableUntil),
-		ClockOffset: offset,
-	}
-}
-
-// headerValues finds a header in any spelling of its name, quickest in the one that is given; nil if it is not there.
-func headerValues(h http.Header, name string) []string {
-	if values, ok := h[name]; ok {
-		return values
-	}
-	for n, values := range h {
-		if strings.EqualFold(n, name) {
-			return values
-		}
-	}
-	return nil
-}
-
-// deleteHeader deletes headers in every spelling.
-func deleteHeader(h http.Header, names ...string) {
-	for n := range h {
-		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(n, name) }) {
-			delete(h, n)
-		}
-	}
-}
-
-func setHeader(h *http.Header, name string, values []string) {
-	if *h == nil {
-		*h = make(http.Header)
-	}
-	(*h)[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
-}
-
-// hostOf is the Host header that goes on the wire.
-func hostOf(req *http.Request) string {
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
-	}
-	return canonicalHost(req.URL.Scheme, host)
-}
-
-func methodOf(m string) string {
-	if m == "" {
-		return http.MethodGet
-	}
-	return m
-}
 
 func opPresign() pipeline.Op { return pipeline.Op{Backend: "s3", Name: "presign"} }

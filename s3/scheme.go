@@ -1,12 +1,8 @@
 package s3
 
 import (
-	"bytes"
-	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/sigv4"
@@ -33,7 +29,7 @@ func family() sigv4.Family { return sigv4.Family{Prefix: "AWS4", Terminator: ter
 
 // appendCanonicalRequest appends the text whose hash is signed: method, path, query, headers, the list of their names,
 // and the hash of the payload or a word in its place. Path and query are in their canonical encoding.
-func appendCanonicalRequest(dst []byte, method string, path, query []byte, headers []header, payload string) []byte {
+func appendCanonicalRequest(dst []byte, method string, path, query []byte, headers []sigv4.Header, payload string) []byte {
 	dst = append(dst, method...)
 	dst = append(dst, '\n')
 	if len(path) == 0 {
@@ -44,13 +40,13 @@ func appendCanonicalRequest(dst []byte, method string, path, query []byte, heade
 	dst = append(dst, query...)
 	dst = append(dst, '\n')
 	for _, h := range headers {
-		dst = append(dst, h.name...)
+		dst = append(dst, h.Name...)
 		dst = append(dst, ':')
-		dst = append(dst, h.value...)
+		dst = append(dst, h.Value...)
 		dst = append(dst, '\n')
 	}
 	dst = append(dst, '\n')
-	dst = appendSignedHeaders(dst, headers, ";")
+	dst = sigv4.AppendSignedHeaders(dst, headers, ";")
 	dst = append(dst, '\n')
 	return append(dst, payload...)
 }
@@ -82,7 +78,7 @@ func appendStringToSign(dst []byte, stamp sigv4.Stamp, sc *scope, canonicalReque
 }
 
 // appendAuthParams appends the parameters of a presigned URL but the signature, in their canonical order.
-func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret, stamp sigv4.Stamp, sc *scope, expires int64, headers []header) []byte {
+func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret, stamp sigv4.Stamp, sc *scope, expires int64, headers []sigv4.Header) []byte {
 	dst = append(dst, "X-Amz-Algorithm="...)
 	dst = append(dst, sc.algorithm()...)
 	dst = append(dst, "&X-Amz-Credential="...)
@@ -102,135 +98,30 @@ func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret
 		dst = key.AppendToken(dst, token)
 	}
 	dst = append(dst, "&X-Amz-SignedHeaders="...)
-	return appendSignedHeaders(dst, headers, "%3B")
+	return sigv4.AppendSignedHeaders(dst, headers, "%3B")
 }
 
 // appendAuthorization appends the value of the Authorization header.
-func appendAuthorization(dst []byte, id string, sc *scope, headers []header, key signingKey, stringToSign []byte) []byte {
+func appendAuthorization(dst []byte, id string, sc *scope, headers []sigv4.Header, key signingKey, stringToSign []byte) []byte {
 	dst = append(dst, sc.algorithm()...)
 	dst = append(dst, " Credential="...)
 	dst = append(dst, id...)
 	dst = append(dst, '/')
 	dst = sc.Append(dst, "/", terminator)
 	dst = append(dst, ",SignedHeaders="...)
-	dst = appendSignedHeaders(dst, headers, ";")
+	dst = sigv4.AppendSignedHeaders(dst, headers, ";")
 	dst = append(dst, ",Signature="...)
 	return key.AppendSignature(dst, stringToSign)
 }
 
-// A header is a signed header in its canonical form: the name in lower case, the value folded.
-type header struct{ name, value []byte }
-
-func appendSignedHeaders(dst []byte, headers []header, sep string) []byte {
-	for i, h := range headers {
-		if i > 0 {
-			dst = append(dst, sep...)
-		}
-		if sep == ";" {
-			dst = append(dst, h.name...)
-		} else {
-			dst = wire.AppendEscape(dst, string(h.name))
-		}
-	}
-	return dst
-}
-
-// scratch is the memory of one signature. It is pooled, so that signing allocates only what it returns.
-type scratch struct {
-	url       []byte // the URL, of which path and query are parts
-	path      []byte // the canonical path, where the URL's is not
-	query     []byte // the canonical query, where the URL's is not
-	canonical []byte // the canonical request
-	toSign    []byte // the string to sign
-
-	headers []header
-	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
-	params  wire.Params
-}
-
-func takeScratch(pool *sync.Pool) *scratch {
-	if w, ok := pool.Get().(*scratch); ok {
-		return w
-	}
-	return new(scratch)
-}
-
-// release gives the memory back, unless a huge request made it huge.
-func (w *scratch) release(pool *sync.Pool) {
-	const most = 64 << 10
-	if cap(w.url) > most || cap(w.canonical) > most || cap(w.arena) > most {
-		return
-	}
-	w.reset()
-	pool.Put(w)
-}
-
-func (w *scratch) reset() {
-	clear(w.headers)
-	w.headers, w.arena = w.headers[:0], w.arena[:0]
-	w.params.Reset()
-}
-
-// addHost adds the Host header, which needs no folding.
-func (w *scratch) addHost(host []byte) {
-	start := len(w.arena)
-	w.arena = append(append(w.arena, "host"...), host...)
-	name, value := w.arena[start:start+len("host")], w.arena[start+len("host"):]
-	w.headers = append(w.headers, header{name[:len(name):len(name)], value[:len(value):len(value)]})
-}
-
-// addHeader adds a header; the values are folded and joined with commas.
-func (w *scratch) addHeader(name string, values ...string) {
-	start := len(w.arena)
-	w.arena = wire.AppendLower(w.arena, name)
-	mid := len(w.arena)
-	for i, v := range values {
-		if i > 0 {
-			w.arena = append(w.arena, ',')
-		}
-		w.arena = wire.AppendFolded(w.arena, v)
-	}
-	w.headers = append(w.headers, header{w.arena[start:mid:mid], w.arena[mid:len(w.arena):len(w.arena)]})
-}
-
-// sortHeaders sorts by name. Two entries of one name (in an http.Header, two spellings) have no defined order, so they
-// are an error.
-func (w *scratch) sortHeaders(op pipeline.Op) error {
-	slices.SortFunc(w.headers, func(a, b header) int { return bytes.Compare(a.name, b.name) })
-	for i := 1; i < len(w.headers); i++ {
-		if bytes.Equal(w.headers[i-1].name, w.headers[i].name) {
-			return op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", w.headers[i].name)
-		}
-	}
-	return nil
-}
-
-// addRequestHeaders adds the headers of a request that a signature covers. Host and Content-Length are what net/http sends,
-// which is not what the map says.
-func (w *scratch) addRequestHeaders(op pipeline.Op, h http.Header, length int64, host string) error {
-	w.addHeader("host", host)
-	if length > 0 {
-		w.addHeader("content-length", strconv.FormatInt(length, 10))
-	}
-	for name, values := range h {
-		switch {
-		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"):
-		case pipeline.Unsignable(name) || len(values) == 0: // the latter is not sent
-		default:
-			w.addHeader(name, values...)
-		}
-	}
-	return w.sortHeaders(op)
-}
-
-// payload returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
-func (w *scratch) payload(op pipeline.Op) (string, error) {
-	for _, h := range w.headers {
-		if string(h.name) != contentSHA256 {
+// payloadOf returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
+func payloadOf(op pipeline.Op, headers []sigv4.Header) (string, error) {
+	for _, h := range headers {
+		if string(h.Name) != contentSHA256 {
 			continue
 		}
-		value := string(h.value)
-		if value != unsignedPayload && !strings.HasPrefix(value, streaming) && (len(value) != 64 || !lowerHex(value)) {
+		value := string(h.Value)
+		if value != unsignedPayload && !strings.HasPrefix(value, streaming) && (len(value) != 64 || !pipeline.LowerHex(value)) {
 			return "", op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s; HashBody sets it", unsignedPayload)
 		}
 		return value, nil

@@ -103,7 +103,7 @@ func joinRegionSet(op pipeline.Op, set []string) (string, error) {
 		return "", op.Errorf(signer.ErrRequest, "RegionSet", `"*" means all regions and stands alone`)
 	}
 	for i, region := range set {
-		if region != "*" && !label(region) {
+		if region != "*" && !pipeline.HostLabel(region) {
 			return "", op.Errorf(signer.ErrRequest, "RegionSet", `%q is no region; write it like "eu-west-1"`, region)
 		}
 		if slices.Contains(set[:i], region) {

@@ -108,23 +108,23 @@ func sdkFacts() []fact4a {
 func TestFactsOfAWSTests4a(t *testing.T) {
 	for _, f := range append(smithyFacts(), sdkFacts()...) {
 		t.Run(f.name, func(t *testing.T) {
-			w := new(scratch)
-			w.addHost([]byte(f.host))
+			w := new(sigv4.Scratch)
+			w.AddHost([]byte(f.host))
 			for name, values := range f.header {
-				w.addHeader(name, values...)
+				w.AddHeader(name, values...)
 			}
-			if err := w.sortHeaders(opPresign()); err != nil {
+			if err := w.SortHeaders(opPresign()); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.params.Parse(f.query); err != nil {
+			if err := w.Params.Parse(f.query); err != nil {
 				t.Fatal(err)
 			}
-			w.params.Sort()
-			canonical := appendCanonicalRequest(nil, f.method, []byte(f.path), wire.AppendParams(nil, w.params.List), w.headers, f.payload)
+			w.Params.Sort()
+			canonical := appendCanonicalRequest(nil, f.method, []byte(f.path), wire.AppendParams(nil, w.Params.List), w.Headers, f.payload)
 			if f.canonicalSuffixed != "" && string(canonical) != f.canonicalSuffixed {
 				t.Errorf("line %d: canonical request\n got %q\nwant %q", f.line, canonical, f.canonicalSuffixed)
 			}
-			if got := string(appendSignedHeaders(nil, w.headers, ";")); f.signedHeaders != "" && got != f.signedHeaders {
+			if got := string(sigv4.AppendSignedHeaders(nil, w.Headers, ";")); f.signedHeaders != "" && got != f.signedHeaders {
 				t.Errorf("line %d: signed headers %s, want %s", f.line, got, f.signedHeaders)
 			}
 			if got := hexSum(canonical); f.canonicalSum != "" && got != f.canonicalSum {

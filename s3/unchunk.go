@@ -36,26 +36,26 @@ func (f *faults) chunked(c *claim, req *http.Request, word string) {
 	switch {
 	case word == streamingBytes:
 	case base != streaming+algorithm+payloadKind && base != streaming+algorithm4a+payloadKind:
-		f.add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "%s is no payload that is known here", shown(word))
+		f.Add(signer.ErrUnsupported, "X-Amz-Content-Sha256", "%s is no payload that is known here", pipeline.Shown(word))
 		return
 	case c.Algorithm != "" && base != streaming+c.Algorithm+payloadKind:
-		f.malformed("X-Amz-Content-Sha256", "%s does not go with %s", word, c.Algorithm)
+		f.Malformed("X-Amz-Content-Sha256", "%s does not go with %s", word, c.Algorithm)
 		return
 	}
 	var err error
-	if p.length, err = strconv.ParseInt(strings.Join(headerValues(req.Header, "X-Amz-Decoded-Content-Length"), ","), 10, 64); err != nil || p.length < 0 {
-		f.malformed("X-Amz-Decoded-Content-Length", "a chunked body needs one, the number of bytes that it decodes to")
+	if p.length, err = strconv.ParseInt(strings.Join(pipeline.HeaderValues(req.Header, "X-Amz-Decoded-Content-Length"), ","), 10, 64); err != nil || p.length < 0 {
+		f.Malformed("X-Amz-Decoded-Content-Length", "a chunked body needs one, the number of bytes that it decodes to")
 	}
-	announced := strings.Join(headerValues(req.Header, "X-Amz-Trailer"), ",")
+	announced := strings.Join(pipeline.HeaderValues(req.Header, "X-Amz-Trailer"), ",")
 	switch {
 	case p.trailer && announced == "":
-		f.malformed("X-Amz-Trailer", "%s needs one", word)
+		f.Malformed("X-Amz-Trailer", "%s needs one", word)
 	case !p.trailer && announced != "":
-		f.malformed("X-Amz-Trailer", "%s has no trailers", word)
+		f.Malformed("X-Amz-Trailer", "%s has no trailers", word)
 	case p.trailer:
 		var ok bool
 		if p.checksum, ok = checksumOf(announced); !ok {
-			f.add(signer.ErrUnsupported, "X-Amz-Trailer", "%s is no checksum that is known here", shown(announced))
+			f.Add(signer.ErrUnsupported, "X-Amz-Trailer", "%s is no checksum that is known here", pipeline.Shown(announced))
 		}
 	}
 	c.payload, c.chunked = word, p
@@ -276,7 +276,7 @@ func (d *chunkReader) signature(s string) (string, error) {
 	if algo == algorithm4a {
 		bare = strings.TrimRight(s, "*")
 	}
-	if len(s) != signatureWidth(algo) || bare == "" || !lowerHex(bare) {
+	if len(s) != signatureWidth(algo) || bare == "" || !pipeline.LowerHex(bare) {
 		return "", refuseBody(signer.ErrMalformed, "InvalidRequest", "the signature of a chunk is not %d hexadecimal digits in lower case", signatureWidth(algo))
 	}
 	return bare, nil
@@ -327,7 +327,7 @@ func (d *chunkReader) end() error {
 				return err
 			}
 		default:
-			return bad(signer.ErrMalformed, "MalformedTrailerError", "%s follows, and was not announced or is there twice", shown(name))
+			return bad(signer.ErrMalformed, "MalformedTrailerError", "%s follows, and was not announced or is there twice", pipeline.Shown(name))
 		}
 	}
 	if d.payload.trailer {

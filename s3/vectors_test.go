@@ -90,20 +90,20 @@ func (in *inputs) request(t *testing.T) *http.Request {
 }
 
 // canonical runs the functions of the scheme up to the canonical request, with these parameters in the query.
-func (in *inputs) canonical(t *testing.T, w *scratch, rawQuery string) []byte {
+func (in *inputs) canonical(t *testing.T, w *sigv4.Scratch, rawQuery string) []byte {
 	t.Helper()
-	w.reset()
-	w.addHeader("host", in.host)
+	w.Reset()
+	w.AddHeader("host", in.host)
 	for _, h := range in.headers {
-		w.addHeader(h[0], h[1])
+		w.AddHeader(h[0], h[1])
 	}
-	if err := w.sortHeaders(opPresign()); err != nil {
+	if err := w.SortHeaders(opPresign()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.canonicalPathAndQuery(opPresign(), in.path, rawQuery); err != nil {
+	if err := w.CanonicalPathAndQuery(opPresign(), in.path, rawQuery); err != nil {
 		t.Fatal(err)
 	}
-	return appendCanonicalRequest(nil, in.method, w.path, w.query, w.headers, in.payload)
+	return appendCanonicalRequest(nil, in.method, w.Path, w.Query, w.Headers, in.payload)
 }
 
 // stages compares whatever stages the vector has.
@@ -135,10 +135,10 @@ func TestPresignedURLVectors(t *testing.T) {
 		}
 
 		// The scheme's functions, with the vector's service and payload hash.
-		var w scratch
-		in.canonical(t, &w, "") // for w.headers
+		var w sigv4.Scratch
+		in.canonical(t, &w, "") // for w.Headers
 		key := family().NewKey(in.creds.SecretKey, in.scope.Scope)
-		params := string(appendAuthParams(nil, in.creds.AccessKeyID, key, signer.Secret{}, in.stamp, &in.scope, expires, w.headers))
+		params := string(appendAuthParams(nil, in.creds.AccessKeyID, key, signer.Secret{}, in.stamp, &in.scope, expires, w.Headers))
 		query := params
 		if len(in.query) > 0 {
 			query = in.rawQuery() + "&" + params
@@ -199,7 +199,7 @@ func TestHeaderVectors(t *testing.T) {
 			t.Fatalf("kind %q", v.Kind)
 		}
 		in := readInputs(t, v)
-		var w scratch
+		var w sigv4.Scratch
 		canonical := in.canonical(t, &w, in.rawQuery())
 		toSign := appendStringToSign(nil, in.stamp, &in.scope, canonical)
 		key := family().NewKey(in.creds.SecretKey, in.scope.Scope)
@@ -208,7 +208,7 @@ func TestHeaderVectors(t *testing.T) {
 				t.Errorf("signing key %s, want %s", got, want)
 			}
 		}
-		authorization := string(appendAuthorization(nil, in.creds.AccessKeyID, &in.scope, w.headers, key, toSign))
+		authorization := string(appendAuthorization(nil, in.creds.AccessKeyID, &in.scope, w.Headers, key, toSign))
 		published := v.Get(t, "authorization")
 		stages(t, v, map[string]string{
 			"canonical request":        string(canonical),

@@ -2,7 +2,7 @@
 // come out, the grants that a Verifier reads from a signed request, the errors, and the types that keep secrets
 // out of logs.
 //
-// A backend makes a Signer; s3 is there, gcs, cdn, azure and oss are to follow:
+// A backend (s3, gcs, cdn, azure, oss) makes a Signer:
 //
 //	s, err := s3.New(s3.Config{Region: "eu-west-1", Bucket: "photos", Credentials: creds})
 //	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
@@ -18,7 +18,7 @@
 //
 // Keys and session tokens are a Secret, which no formatting verb, logger, encoder or test diff prints. A presigned
 // URL is a secret too, for as long as it lives: a Presigned hides its query when printed or logged, and RedactURL,
-// RedactHeader and RedactError clean what other code prints.
+// RedactHeader and RedactError clean what other code prints. CheckRedirect and Redirector keep it so across redirects.
 package signer
 
 import (
@@ -26,7 +26,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A Signer presigns requests to one provider with one source of credentials.
@@ -53,7 +57,7 @@ type RequestPresigner interface {
 }
 
 // A RequestSigner signs a request in its headers, in place: it sets Authorization and the headers that go with it.
-// On an error req is unchanged. The body is not read. Backends whose scheme signs headers have it: s3.
+// On an error req is unchanged. The body is not read. All backends have it but cdn, whose scheme signs URLs only.
 type RequestSigner interface {
 	Sign(ctx context.Context, req *http.Request) error
 }
@@ -122,6 +126,87 @@ type ResponseHeaders struct {
 	Expires            string // an HTTP date
 }
 
+// Attachment returns a Content-Disposition value that makes a browser save the response under filename (RFC 6266),
+// fit for ResponseHeaders.ContentDisposition:
+//
+//	attachment; filename="ascii fallback"; filename*=UTF-8''percent-encoded
+//
+// filename* (RFC 8187) is there only if the fallback could not say all; clients prefer it, and those that do not
+// know it take the fallback. The fallback holds no quote, backslash or percent sign: RFC 6266, appendix D, warns of the
+// first two because some clients do not unescape, and of the third because some decode it. The result is always ASCII.
+//
+// filename may come from a user. Directories before the name are dropped, with / and \ alike; so are control
+// characters, line separators, the bidirectional controls that make gpj.exe read as exe.jpg, and white space around the
+// name. A byte that is not UTF-8 becomes an underscore. A name of more than 255 bytes, the limit of most file systems,
+// is cut at a character and keeps its extension. If nothing is left, or only dots, the result is a plain "attachment".
+func Attachment(filename string) string {
+	name := attachmentName(filename)
+	if name == "" {
+		return "attachment"
+	}
+	fallback := strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII || r == '"' || r == '%' {
+			return '_'
+		}
+		return r
+	}, name)
+	value := `attachment; filename="` + fallback + `"`
+	if fallback != name {
+		value += "; filename*=UTF-8''" + escapeExtValue(name)
+	}
+	return value
+}
+
+// attachmentName reduces filename to what is safe to save under.
+func attachmentName(filename string) string {
+	name := strings.ToValidUTF8(filename, "_")
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
+	name = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return -1
+		}
+		return r
+	}, name)
+	name = strings.TrimSpace(cutName(strings.TrimSpace(name), 255))
+	if strings.Trim(name, ".") == "" {
+		return ""
+	}
+	return name
+}
+
+// cutName shortens name to at most size bytes, keeping its extension and whole characters.
+func cutName(name string, size int) string {
+	if len(name) <= size {
+		return name
+	}
+	extension := path.Ext(name)
+	if len(extension) > 32 { // a dot in a sentence
+		extension = ""
+	}
+	end := size - len(extension)
+	for !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return name[:end] + extension
+}
+
+// escapeExtValue percent-encodes all but the attr-char of RFC 8187, section 3.2.1.
+func escapeExtValue(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var out strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$&+-.^_`|~", c) >= 0:
+			out.WriteByte(c)
+		default:
+			out.WriteByte('%')
+			out.WriteByte(hexDigits[c>>4])
+			out.WriteByte(hexDigits[c&15])
+		}
+	}
+	return out.String()
+}
+
 // Options are the parts of a Request that PresignRequest does not find in the *http.Request.
 type Options struct {
 	Expires, Window          time.Duration
@@ -132,8 +217,8 @@ type Options struct {
 type Addressing int
 
 const (
-	// AddressingAuto is the provider's usual form: for AWS, Google and Alibaba the bucket in the host name where it
-	// can stand there, for other endpoints in the path.
+	// AddressingAuto is the provider's usual form: for AWS and Alibaba the bucket in the host name where it can stand
+	// there, for Google and for other endpoints in the path.
 	AddressingAuto Addressing = iota
 	// AddressingVirtualHost puts the bucket in front of the endpoint's host name.
 	AddressingVirtualHost

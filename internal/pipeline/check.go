@@ -68,17 +68,17 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 }
 
 // An Override is a response header that is to be replaced.
-type Override struct{ Field, Value string }
+type Override struct{ Field, Header, Value string }
 
 // Overrides lists the fields of ResponseHeaders in alphabetical order of the headers' names.
 func Overrides(h *signer.ResponseHeaders) [6]Override {
 	return [...]Override{
-		{"CacheControl", h.CacheControl},
-		{"ContentDisposition", h.ContentDisposition},
-		{"ContentEncoding", h.ContentEncoding},
-		{"ContentLanguage", h.ContentLanguage},
-		{"ContentType", h.ContentType},
-		{"Expires", h.Expires},
+		{"CacheControl", "Cache-Control", h.CacheControl},
+		{"ContentDisposition", "Content-Disposition", h.ContentDisposition},
+		{"ContentEncoding", "Content-Encoding", h.ContentEncoding},
+		{"ContentLanguage", "Content-Language", h.ContentLanguage},
+		{"ContentType", "Content-Type", h.ContentType},
+		{"Expires", "Expires", h.Expires},
 	}
 }
 

@@ -94,6 +94,13 @@ func (p *Params) Sort() {
 	})
 }
 
+// SortNames sorts by encoded name and leaves parameters of one name in their order.
+func (p *Params) SortNames() {
+	if len(p.List) > 1 {
+		slices.SortStableFunc(p.List, func(a, b Param) int { return bytes.Compare(a.Name, b.Name) })
+	}
+}
+
 // AppendParams appends list as name=value joined with '&'. If dst already ends in a parameter, begin it with '&'.
 func AppendParams(dst []byte, list []Param) []byte {
 	for i, q := range list {

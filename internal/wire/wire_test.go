@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -100,6 +101,35 @@ func TestParams(t *testing.T) {
 		var p Params
 		if err := p.Parse(in); err != ErrEscape {
 			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+func TestSortNames(t *testing.T) {
+	var long, sorted []string
+	for i := range 200 { // long enough for a sort that is not stable to show it
+		long = append(long, "k"+strconv.Itoa(i%3)+"="+strconv.Itoa(999-i))
+	}
+	for k := range 3 {
+		for i := k; i < 200; i += 3 {
+			sorted = append(sorted, long[i])
+		}
+	}
+	for in, want := range map[string]string{
+		"": "", "a=1": "a=1", "b=1&a=2": "a=2&b=1",
+		"b&a=2&a=1&a&a=2":  "a=2&a=1&a=&a=2&b=",
+		"k-=1&k%2F=2&k=3":  "k=3&k%2F=2&k-=1", // by the encoded name alone
+		"a=9&A=1&%C3%A9=0": "%C3%A9=0&A=1&a=9",
+
+		strings.Join(long, "&"): strings.Join(sorted, "&"),
+	} {
+		var p Params
+		if err := p.Parse(in); err != nil {
+			t.Fatal(err)
+		}
+		p.SortNames()
+		if got := string(AppendParams(nil, p.List)); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
 	}
 }

@@ -1,0 +1,144 @@
+package sigv4
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// A Header is a signed header in its canonical form: the name in lower case, the value folded.
+type Header struct{ Name, Value []byte }
+
+// AppendSignedHeaders appends the names of headers, joined with sep: ";", or "%3B" for a query, where the names are encoded too.
+func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
+	for i, h := range headers {
+		if i > 0 {
+			dst = append(dst, sep...)
+		}
+		if sep == ";" {
+			dst = append(dst, h.Name...)
+		} else {
+			dst = wire.AppendEscape(dst, string(h.Name))
+		}
+	}
+	return dst
+}
+
+// Scratch is the memory of one signature. It is pooled, so that signing allocates only what it returns.
+type Scratch struct {
+	URL       []byte // the URL, of which path and query are parts
+	Path      []byte // the canonical path, where the URL's is not
+	Query     []byte // the canonical query, where the URL's is not
+	Canonical []byte // the canonical request
+	ToSign    []byte // the string to sign
+
+	Headers []Header
+	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
+	Params  wire.Params
+}
+
+// TakeScratch takes memory from a pool.
+func TakeScratch(pool *sync.Pool) *Scratch {
+	if w, ok := pool.Get().(*Scratch); ok {
+		return w
+	}
+	return new(Scratch)
+}
+
+// Release gives the memory back, unless a huge request made it huge.
+func (w *Scratch) Release(pool *sync.Pool) {
+	const most = 64 << 10
+	if cap(w.URL) > most || cap(w.Canonical) > most || cap(w.arena) > most {
+		return
+	}
+	w.Reset()
+	pool.Put(w)
+}
+
+// Reset forgets headers and parameters.
+func (w *Scratch) Reset() {
+	clear(w.Headers)
+	w.Headers, w.arena = w.Headers[:0], w.arena[:0]
+	w.Params.Reset()
+}
+
+// AddHost adds the Host header, which needs no folding.
+func (w *Scratch) AddHost(host []byte) {
+	start := len(w.arena)
+	w.arena = append(append(w.arena, "host"...), host...)
+	name, value := w.arena[start:start+len("host")], w.arena[start+len("host"):]
+	w.Headers = append(w.Headers, Header{name[:len(name):len(name)], value[:len(value):len(value)]})
+}
+
+// AddHeader adds a header; the values are folded and joined with commas.
+func (w *Scratch) AddHeader(name string, values ...string) {
+	start := len(w.arena)
+	w.arena = wire.AppendLower(w.arena, name)
+	mid := len(w.arena)
+	for i, v := range values {
+		if i > 0 {
+			w.arena = append(w.arena, ',')
+		}
+		w.arena = wire.AppendFolded(w.arena, v)
+	}
+	w.Headers = append(w.Headers, Header{w.arena[start:mid:mid], w.arena[mid:len(w.arena):len(w.arena)]})
+}
+
+// SortHeaders sorts by name. Two entries of one name (in an http.Header, two spellings) have no defined order, so they
+// are an error.
+func (w *Scratch) SortHeaders(op pipeline.Op) error {
+	slices.SortFunc(w.Headers, func(a, b Header) int { return bytes.Compare(a.Name, b.Name) })
+	for i := 1; i < len(w.Headers); i++ {
+		if bytes.Equal(w.Headers[i-1].Name, w.Headers[i].Name) {
+			return op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", w.Headers[i].Name)
+		}
+	}
+	return nil
+}
+
+// AddRequestHeaders adds the headers of a request that a signature covers. Host and Content-Length are what net/http sends,
+// which is not what the map says.
+func (w *Scratch) AddRequestHeaders(op pipeline.Op, h http.Header, length int64, host string) error {
+	w.AddHeader("host", host)
+	if length > 0 {
+		w.AddHeader("content-length", strconv.FormatInt(length, 10))
+	}
+	for name, values := range h {
+		switch {
+		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"):
+		case pipeline.Unsignable(name) || len(values) == 0: // the latter is not sent
+		default:
+			w.AddHeader(name, values...)
+		}
+	}
+	return w.SortHeaders(op)
+}
+
+// CanonicalPathAndQuery leaves them in w.Path and w.Query.
+func (w *Scratch) CanonicalPathAndQuery(op pipeline.Op, path, rawQuery string) (err error) {
+	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {
+		return op.Errorf(signer.ErrRequest, "URL", "its path: %w", err)
+	}
+	if err = w.Params.Parse(rawQuery); err != nil {
+		return op.Errorf(signer.ErrRequest, "URL", "its query: %w", err)
+	}
+	w.Params.Sort()
+	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)
+	return nil
+}
+
+// Trace hands the intermediate values to whoever asked for them.
+func (w *Scratch) Trace(ctx context.Context) {
+	if t := signer.TraceFrom(ctx); t != nil {
+		t.CanonicalRequest = append([]byte(nil), w.Canonical...)
+		t.StringToSign = append([]byte(nil), w.ToSign...)
+	}
+}

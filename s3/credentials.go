@@ -48,6 +48,9 @@ func (c Credentials) Credentials(ctx context.Context, until time.Time) (Credenti
 	return c, nil
 }
 
+// Retirement returns AccessKeyID and Expires, for signer.KeyRing.
+func (c Credentials) Retirement() (id string, at time.Time) { return c.AccessKeyID, c.Expires }
+
 // minFIPSSecret is the shortest secret that HMAC takes in FIPS 140 mode: 112 bits, less the four bytes "AWS4" in front.
 const minFIPSSecret = 14 - len("AWS4")
 

@@ -71,6 +71,31 @@ func TestAttackQueryUnderPrefix(t *testing.T) {
 	}
 }
 
+// A parameter of ours whose value has a broken escape is still one of ours.
+func TestAttackBrokenEscapes(t *testing.T) {
+	for _, query := range []string{"Signature=%zz", "KeyName=%", "URLPrefix=%1", "Expires=%&Signature=%", "a=%&KeyName=%2"} {
+		if g, err := newVerifier(t).Verify(ctx, target(t, "/k?"+query)); !errors.Is(err, signer.ErrMalformed) {
+			t.Errorf("%s: granted %+v, %v", query, g, err)
+		}
+	}
+}
+
+// A lookup that gives a key of another length is a fault of its owner's, not a key.
+func TestAttackShortKey(t *testing.T) {
+	v := newVerifier(t, func(c *cdn.VerifierConfig) {
+		c.Keys, c.Lookup = nil, func(_ context.Context, name string) (cdn.Key, error) {
+			return cdn.Key{Name: name, Secret: signer.NewSecret([]byte("x"))}, nil
+		}
+	})
+	p, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := v.Verify(ctx, target(t, strings.TrimPrefix(p.URL, "https://media.example.com"))); !errors.Is(err, signer.ErrCredentials) {
+		t.Errorf("granted %+v, %v", g, err)
+	}
+}
+
 // The two forms of a prefix are signed with different separators. Neither is good in the other's place, and no field of one can
 // be smuggled into another.
 func TestAttackCrossForms(t *testing.T) {

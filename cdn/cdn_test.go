@@ -127,7 +127,7 @@ func TestNewErrors(t *testing.T) {
 		{"another scheme", set("ftp://media.example.com"), signer.ErrRequest, "BaseURL"},
 		{"a port", set("https://media.example.com:8443"), signer.ErrRequest, "BaseURL: bad request: it has a port"},
 		{"the scheme's port", set("https://media.example.com:443"), signer.ErrRequest, "it has a port"},
-		{"an empty port", set("https://media.example.com:"), signer.ErrRequest, "it has a port"},
+		{"an empty port", set("https://media.example.com:"), signer.ErrRequest, "ends in a colon"},
 		{"a query", set("https://media.example.com/?a=b"), signer.ErrRequest, "BaseURL: bad request: it has a query"},
 		{"a fragment", set("https://media.example.com/#f"), signer.ErrRequest, "BaseURL: bad request: it has a fragment"},
 		{"a user", set("https://u@media.example.com/"), signer.ErrRequest, "BaseURL: bad request: it holds a user name"},

@@ -8,6 +8,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"strings"
 
@@ -90,7 +91,30 @@ func ParseMediaPublicKey(name, base64url string) (MediaKey, error) {
 		return MediaKey{}, op.Errorf(signer.ErrCredentials, "Key",
 			"it has %d bytes; an Ed25519 public key has 32, the last 32 of a private key of 64", len(raw))
 	}
+	if smallOrder(raw) {
+		return MediaKey{}, op.Errorf(signer.ErrCredentials, "Key", "it is no public key but a placeholder, under which anybody could sign; copy the key of the keyset")
+	}
 	return mediaPublicKey(name, raw), nil
+}
+
+// smallOrder reports whether a key is one of the few points under which a signature holds for many texts: those whose order is 1, 2, 4
+// or 8, all zeros among them, by their y coordinates in every spelling.
+//
+// https://www.rfc-editor.org/rfc/rfc8032#section-5.1
+func smallOrder(public ed25519.PublicKey) bool {
+	y := bytes.Clone(public)
+	y[len(y)-1] &= 0x7f // the rest is the sign of x
+	switch hex.EncodeToString(y) {
+	case "0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f":
+		return true
+	}
+	return false
 }
 
 func mediaPublicKey(name string, public ed25519.PublicKey) MediaKey {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,6 +102,23 @@ func mediaWantError(t *testing.T, err, class error, part string) {
 		t.Errorf("%v is no *signer.Error of the class %q", err, class)
 	case !strings.Contains(err.Error(), part):
 		t.Errorf("%q does not say %q", err, part)
+	}
+}
+
+// Under a point of small order a constant is a signature of many texts, so a keyset's placeholder would let everybody sign.
+func TestMediaKeysOfSmallOrder(t *testing.T) {
+	for _, y := range []string{strings.Repeat("00", 32), "01" + strings.Repeat("00", 31), "ec" + strings.Repeat("ff", 30) + "7f", "ed" + strings.Repeat("ff", 30) + "7f",
+		"ee" + strings.Repeat("ff", 30) + "7f", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"} {
+		key, err := hex.DecodeString(y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sign := range []byte{0, 0x80} {
+			key[31] = key[31]&0x7f | sign
+			if _, err := ParseMediaPublicKey("k", base64.RawURLEncoding.EncodeToString(key)); !errors.Is(err, signer.ErrCredentials) {
+				t.Errorf("%x is taken: %v", key, err)
+			}
+		}
 	}
 }
 

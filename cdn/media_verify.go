@@ -404,7 +404,7 @@ func (v *MediaVerifier) grant(c *mediaClaim, k MediaKey, req *http.Request, key 
 		}
 	}
 	slices.Sort(g.SignedHeaders)
-	g.Header = pipeline.SignedHeader(req, shown)
+	g.Header = pipeline.SignedHeader(req, shown, nil)
 	return g
 }
 

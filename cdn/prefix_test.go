@@ -24,7 +24,7 @@ func TestPresignPrefixErrors(t *testing.T) {
 		"https://media.example.com/v/#":     "it has a fragment",
 		"https://media.example.com/v/#/":    "it has a fragment",
 		"https://media.example.com:443/v/":  "it has a port",
-		"https://media.example.com:/v/":     "it has a port",
+		"https://media.example.com:/v/":     "ends in a colon",
 		"https://other.example.com/v/":      "it does not begin with https://media.example.com/",
 		"http://media.example.com/v/":       "it does not begin with",
 		"https://media.example.com/a/../":   `a segment "." or ".."`,

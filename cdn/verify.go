@@ -161,6 +161,8 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	k, err := v.lookup(ctx, c.keyName)
 	if err == nil && (k.Secret.IsZero() || k.Name != c.keyName) {
 		err = signer.ErrUnknownKey // never an HMAC under the empty key, nor a grant for another name
+	} else if err == nil {
+		err = k.check(f.Op)
 	}
 	switch {
 	case errors.Is(err, signer.ErrUnknownKey):
@@ -283,13 +285,13 @@ func (f *faults) query(c *claim, t *target) {
 		n, err1 := wire.UnescapeQuery(name)
 		v, err2 := wire.UnescapeQuery(value)
 		switch {
-		case err1 != nil || err2 != nil:
-			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
-		case ours(n):
+		case err1 == nil && ours(n): // as in claim, whatever its value
 			if first < 0 {
 				first = i
 			}
 			last = i
+		case err1 != nil || err2 != nil:
+			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
 		case part != "":
 			query[n] = append(query[n], v)
 		}

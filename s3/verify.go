@@ -165,7 +165,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
 	w.Trace(ctx)
 	if missing != "" {
-		return nil, f.Op.Refusal(signer.ErrMismatch, missing, "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
+		return nil, f.Op.Refusal(signer.ErrMismatch, pipeline.Clip(missing), "SignatureDoesNotMatch", "the header was signed and is not in the request; send it as it was signed")
 	}
 	k := v.matches(&creds, &sc, w.ToSign, c.Signature)
 	if k == nil {
@@ -209,7 +209,7 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
 		SignedHeaders: c.SignedHeaders,
 		Fingerprint:   pipeline.Fingerprint(identity),
-		Header:        pipeline.SignedHeader(req, c.SignedHeaders),
+		Header:        pipeline.SignedHeader(req, c.SignedHeaders, pipeline.Folded),
 	}
 	if c.payload != unsignedPayload {
 		g.Payload = c.payload

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A RingKey is a key that a KeyRing can hold: cdn.Key and s3.Credentials are, and so is every type with this method.
+// A RingKey is a key that a KeyRing can hold: cdn.Key, s3.Credentials, oss.Credentials and azure.Key are, and so is every type with this method.
 type RingKey interface {
 	// Retirement returns the id of the key and the instant from which the service no longer accepts it; zero for never.
 	Retirement() (id string, at time.Time)
@@ -75,18 +75,24 @@ func (r *KeyRing[K]) Set(inForce K, accepted ...K) error {
 // Key returns the key in force. until is the instant to which the signature shall work; Issued remembers it. It makes the
 // ring the KeySource of package cdn and its like. There is no error.
 func (r *KeyRing[K]) Key(ctx context.Context, until time.Time) (K, error) {
-	s := r.state.Load()
-	k := s.keys[0]
-	id, retires := k.Retirement()
-	if !retires.IsZero() && retires.Before(until) {
-		until = retires // where the signer cuts the URL, if it signs at all
-	}
-	latest, end := s.latest[id], until.Add(time.Second-1).Unix() // not early
 	for {
-		known := latest.Load()
-		if known >= end || latest.CompareAndSwap(known, end) {
+		s := r.state.Load()
+		k := s.keys[0]
+		id, retires := k.Retirement()
+		end := until
+		if !retires.IsZero() && retires.Before(end) {
+			end = retires // where the signer cuts the URL, if it signs at all
+		}
+		raise(s.latest[id], end.Add(time.Second-1).Unix()) // not early
+		if r.state.Load() == s {                           // or Issued could have answered in between that nobody needs the key
 			return k, nil
 		}
+	}
+}
+
+// raise makes n at least v.
+func raise(n *atomic.Int64, v int64) {
+	for known := n.Load(); known < v && !n.CompareAndSwap(known, v); known = n.Load() {
 	}
 }
 

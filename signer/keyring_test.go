@@ -200,6 +200,41 @@ func TestKeyRingSetAtOnce(t *testing.T) {
 	}
 }
 
+// A slowKey lets Set happen while Key looks at it.
+type slowKey struct {
+	id    string
+	while func()
+}
+
+func (k slowKey) Retirement() (string, time.Time) { k.while(); return k.id, time.Time{} }
+
+// A key that is given out after another came in force would be needed after Issued said that it is not.
+func TestKeyRingNeverEarly(t *testing.T) {
+	ctx, until := context.Background(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	var r *signer.KeyRing[slowKey]
+	replaced := false
+	next := slowKey{"next", func() {}}
+	old := slowKey{"old", func() {
+		if r != nil && !replaced {
+			replaced = true
+			if err := r.Set(next); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	ring, err := signer.NewKeyRing(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = ring
+	if k, err := r.Key(ctx, until); err != nil || !replaced || k.id != "next" {
+		t.Errorf("%q signs, %v", k.id, err)
+	}
+	if got := r.Issued("next"); !got.Equal(until) {
+		t.Errorf("the next key is needed until %v", got)
+	}
+}
+
 func TestKeyRingDoesNotAllocate(t *testing.T) {
 	r, err := signer.NewKeyRing(accountKey{id: "a"})
 	if err != nil {

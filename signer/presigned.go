@@ -42,7 +42,8 @@ type Presigned struct {
 	// ClockOffset is the correction in force: by the local clock the URL dies at ExpiresAt minus ClockOffset.
 	ClockOffset time.Duration
 
-	// NotEnforced names what BestEffort let through: sent with the request, but not held to by the provider.
+	// NotEnforced names what BestEffort let through: sent with the request, but not held to by the provider. PresignRequest
+	// of oss names headers here without it.
 	NotEnforced []string
 }
 

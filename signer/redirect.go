@@ -124,7 +124,8 @@ func isSigned(u *url.URL) bool {
 func isSignature(name, value string) bool {
 	kind := redactKindOf(name)
 	return kind == redactSignature && value != "" ||
-		isFieldList([]byte(value)) && (kind == redactContainer || strings.Contains(value, "~"))
+		isFieldList([]byte(value)) && (kind == redactContainer || strings.Contains(value, "~")) ||
+		strings.Contains(value, "~Signature=") || strings.Contains(value, "~hmac=")
 }
 
 // OnAuthorization says what a Redirector does with a request that carries an Authorization header. Many clients send it

@@ -512,6 +512,8 @@ func TestCheckRedirectKnowsSignedURLs(t *testing.T) {
 		"/a?hdnts=exp=1~acl=/*~hmac=00":                         true,
 		"/a?edge-cache-token=Expires%3D1~FullPath~Signature%3D": true,
 		"/a?mine=Expires%3D1~FullPath~Signature%3DAA":           true,
+		"/a?edge-cache-token=Data=s~FullPath~Expires=1~hmac=ab": true, // fields in another order
+		"/a?mine=Data=s~FullPath~Expires=1~Signature=AA":        true,
 		signedPath:               true,
 		"/x" + signedPath:        true,
 		"/token=URLPrefix=aHR0/": true,

@@ -51,7 +51,8 @@ type Signer interface {
 // Accept-Encoding, User-Agent, Expect, traceparent, tracestate and baggage. A signature of the same scheme is
 // replaced; one of another scheme, or one in a header, is ErrConflict. req is not changed.
 //
-// Every backend has it. The method is req.Method; Expires and the other options mean what they mean in a Request.
+// Every backend has it; oss signs its default set and the configured additional headers, and names the others in
+// NotEnforced. The method is req.Method; Expires and the other options mean what they mean in a Request.
 type RequestPresigner interface {
 	PresignRequest(ctx context.Context, req *http.Request, o Options) (*Presigned, error)
 }
@@ -73,7 +74,7 @@ type Request struct {
 	Method string
 
 	// Bucket is the bucket or container; "" means the one in the backend's Config. With AddressingBucketHost it is the
-	// endpoint's host, and another name here is ErrRequest.
+	// endpoint's host (for oss: what the Config names), and another name here is ErrRequest.
 	Bucket string
 
 	// Key is the name of the object as users know it: raw UTF-8, never percent-encoded. A leading slash is part of it:
@@ -224,7 +225,8 @@ const (
 	AddressingVirtualHost
 	// AddressingPath puts the bucket first in the path.
 	AddressingPath
-	// AddressingBucketHost means that the endpoint's host is the bucket (a CNAME, a custom domain).
+	// AddressingBucketHost means that the endpoint's host is the bucket (a CNAME, a custom domain). oss signs the bucket's
+	// name too, which the Config must then have.
 	AddressingBucketHost
 )
 

@@ -228,7 +228,7 @@ func SchemeOf(name string) string {
 		return "Azure SAS"
 	case "expires", "keyname", "signature", "urlprefix":
 		return "Cloud CDN or version 2"
-	case "awsaccesskeyid", "googleaccessid", "ossaccesskeyid":
+	case "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "x-oss-access-key-id":
 		return "version 1 or 2"
 	}
 	return ""
@@ -274,8 +274,11 @@ func CheckEndpoint(op Op, u *url.URL) error {
 		errs = append(errs, op.Errorf(signer.ErrRequest, "Endpoint", format, args...))
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Opaque != "" {
-		shown := url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path} // no password, no query
-		bad("%q does not begin with https://HOST or http://HOST", shown.String())
+		shown := (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path}).String() // no password, no query
+		if strings.Contains(shown, "@") {
+			shown = "it" // a user's name and password perhaps, where they are not taken for such
+		}
+		bad("%q does not begin with https://HOST or http://HOST", shown)
 	} else if problem := hostProblem(u.Host); problem != "" {
 		bad("%s", problem)
 	}
@@ -305,6 +308,9 @@ func keyProblem(key string) string {
 	if strings.IndexByte(key, 0) >= 0 {
 		return "it holds a NUL"
 	}
+	if !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.") {
+		return ""
+	}
 	for rest, more := key, true; more; {
 		var segment string
 		if segment, rest, more = strings.Cut(rest, "/"); segment == "." || segment == ".." {
@@ -318,6 +324,9 @@ const dotProblem = `it has a segment "." or "..", which clients and proxies reso
 
 // hostProblem says what is wrong with a host with or without a port.
 func hostProblem(host string) string {
+	if strings.HasSuffix(host, ":") {
+		return "its host ends in a colon; is there a second https:// in the URL?" // what url.Parse makes of it
+	}
 	for i := range len(host) {
 		switch c := host[i]; {
 		case c <= ' ' || c == 0x7f || strings.IndexByte(`/\?#@<>"^{}|`+"`", c) >= 0:

@@ -143,7 +143,7 @@ func (f *Faults) LooseHeaders(req *http.Request, signed []string, trailers bool,
 		name = strings.ToLower(name)
 		vendor := strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-goog-") || strings.HasPrefix(name, "x-oss-")
 		if _, found := slices.BinarySearch(signed, name); vendor && !found {
-			loose = append(loose, name)
+			loose = append(loose, Clip(name))
 		}
 	}
 	for name := range req.Header {
@@ -162,16 +162,43 @@ func (f *Faults) LooseHeaders(req *http.Request, signed []string, trailers bool,
 	}
 }
 
-// SignedHeader is Grant.Header: the signed headers of req, each as the one value that was signed; nil if there are none. Tokens
-// and encryption keys are left out, because a Grant is logged.
-func SignedHeader(req *http.Request, signed []string) (h http.Header) {
+// SignedHeader is Grant.Header: the signed headers of req but Host, each as the one value that was signed, nil if there are none.
+// canonical is what the scheme makes of a value before it signs it; nil for nothing. Tokens, encryption keys and cookies are left
+// out, because a Grant is logged.
+func SignedHeader(req *http.Request, signed []string, canonical func(string) string) (h http.Header) {
 	for _, name := range signed {
-		secret := strings.HasSuffix(name, "-security-token") || strings.HasSuffix(name, "-customer-key") || name == "x-goog-encryption-key"
-		if name = http.CanonicalHeaderKey(name); !secret && req.Header[name] != nil {
-			SetHeader(&h, name, []string{strings.Join(req.Header[name], ",")})
+		if name == "host" || name == "cookie" || strings.HasSuffix(name, "-security-token") || strings.HasSuffix(name, "-customer-key") ||
+			strings.HasSuffix(name, "-encryption-key") {
+			continue
 		}
+		name = http.CanonicalHeaderKey(name)
+		values := slices.Clone(req.Header[name])
+		if name == "Content-Length" && req.ContentLength >= 0 {
+			values = []string{strconv.FormatInt(req.ContentLength, 10)} // what is verified
+		}
+		if values == nil {
+			continue
+		}
+		for i, v := range values {
+			if canonical != nil {
+				values[i] = canonical(v)
+			}
+		}
+		SetHeader(&h, name, []string{strings.Join(values, ",")})
 	}
 	return h
+}
+
+// Folded is wire.AppendFolded for SignedHeader.
+func Folded(value string) string { return string(wire.AppendFolded(nil, value)) }
+
+// Clip is the beginning of a header's name for a log: a stranger's may be long, or a signature in the wrong place.
+func Clip(name string) string {
+	const most = 48
+	if len(name) > most {
+		return name[:most] + "..."
+	}
+	return name
 }
 
 // Fingerprint is Grant.Fingerprint: half a SHA-256 of what identifies a signature, in hex.
@@ -222,6 +249,11 @@ func (l *Locations) split(op Op, host, path string) (bucket, key string, err err
 		return "", "", op.Refusal(signer.ErrScope, "URL", "InvalidURI", "its path is not under %q", base)
 	}
 	if l.AnyHost {
+		for _, own := range l.Hosts {
+			if strings.HasSuffix(host, "."+own) { // what was signed is a key of the bucket in the host
+				return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "the bucket is in the host, and only in the path here")
+			}
+		}
 		bucket, key, _ = strings.Cut(rest, "/")
 		return bucket, key, nil
 	}

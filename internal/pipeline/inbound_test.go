@@ -254,8 +254,15 @@ func TestSignedHeader(t *testing.T) {
 		"x-goog-encryption-key", "x-goog-encryption-key-sha256", "x-oss-security-token"}
 	want := http.Header{"Content-Type": {"text/plain"}, "X-Amz-Meta-A": {"1,2"}, "X-Empty": {""},
 		"X-Amz-Server-Side-Encryption-Customer-Key-Md5": {"hash"}, "X-Goog-Encryption-Key-Sha256": {"hash"}}
-	got := SignedHeader(req, signed)
+	got := SignedHeader(req, signed, nil)
 	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	// What the scheme does not tell apart is granted as it was signed, and a length as net/http counted it.
+	folded := &http.Request{ContentLength: 5, Header: http.Header{"Content-Length": {"7"}, "Cookie": {"a=b"}, "Host": {"evil.example"},
+		"X-Goog-Copy-Source": {" a  b\t", "c"}, "X-Goog-Copy-Source-Encryption-Key": {"s"}}}
+	names := []string{"content-length", "cookie", "host", "x-goog-copy-source", "x-goog-copy-source-encryption-key"}
+	if got, want := SignedHeader(folded, names, Folded), (http.Header{"Content-Length": {"5"}, "X-Goog-Copy-Source": {"a b,c"}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	got["Content-Type"][0] = "changed"
@@ -263,7 +270,7 @@ func TestSignedHeader(t *testing.T) {
 		t.Error("the grant shares the request's memory")
 	}
 	for _, none := range [][]string{nil, {"host"}, {"host", "x-amz-security-token"}} {
-		if got := SignedHeader(req, none); got != nil {
+		if got := SignedHeader(req, none, nil); got != nil {
 			t.Errorf("of %q: %#v, want nil", none, got)
 		}
 	}
@@ -320,7 +327,7 @@ func TestLocations(t *testing.T) {
 		{"under a base, in the host", based, "photos.gw:9000", "/s3%20x/a", "photos", "a"},
 		{"the base itself", based, "gw:9000", "/s3%20x", "", ""},
 		{"the base itself, in the host", based, "photos.gw:9000", "/s3%20x", "photos", ""},
-		{"any host", anywhere, "photos.s3.example", "/s3/files/a/b", "files", "a/b"},
+		{"any host", anywhere, "photos.example", "/s3/files/a/b", "files", "a/b"},
 		{"no host", anywhere, "", "/s3/files", "files", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -397,6 +404,25 @@ func TestLocationsOfAnEndpoint(t *testing.T) {
 			if !slices.Equal([]string{bucket, got}, []string{"photos", key}) || err != nil {
 				t.Errorf("%s: %q has %q and %q, %v", raw, at, bucket, got, err)
 			}
+		}
+	}
+}
+
+// A URL that was signed for the key photos/cat.jpg of the bucket in its host must not open the bucket photos.
+func TestLocationsAnyHostButABuckets(t *testing.T) {
+	l := Locations{Scheme: "https", Hosts: []string{"s3.example"}, AnyHost: true, Addressing: signer.AddressingPath}
+	for host, good := range map[string]bool{"uploads.s3.example": false, "UPLOADS.S3.EXAMPLE:443": false, "s3.example": true, "xs3.example": true, "127.0.0.1:9000": true} {
+		if _, _, err := l.Object(op, host, "/photos/cat.jpg"); (err == nil) != good || !good && !errors.Is(err, signer.ErrScope) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for name, want := range map[string]string{"": "", "x-amz-acl": "x-amz-acl", strings.Repeat("a", 48): strings.Repeat("a", 48),
+		strings.Repeat("a", 49): strings.Repeat("a", 48) + "..."} {
+		if got := Clip(name); got != want {
+			t.Errorf("%q becomes %q", name, got)
 		}
 	}
 }

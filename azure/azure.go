@@ -1,0 +1,582 @@
+// Package azure makes and verifies shared access signatures (SAS) for Azure Blob Storage and Data Lake Storage, and signs requests
+// with Shared Key.
+//
+//	key, err := azure.SharedKey("myaccount", accessKey)
+//	s, err := azure.New(azure.Config{Account: "myaccount", Container: "photos", Keys: key})
+//	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
+//
+// Keys takes a UserDelegationKey as well, or a source of them: package azure/udk fetches them from Microsoft Entra ID.
+//
+// # What a SAS grants
+//
+// A SAS grants permissions on a resource, not one request. Presign asks for the least that the method needs: r for GET and HEAD,
+// cw for PUT, d for DELETE, and l to list a container. Headers and parameters are not signed, with two exceptions: the
+// parameters snapshot and versionid, and everything where Version is 2026-04-06 or later and the key is a user delegation key.
+// What is not signed is refused, or with BestEffort named in Presigned.NotEnforced. The length of an upload cannot be limited.
+//
+// A PUT needs the header x-ms-blob-type; Presigned.Header has it. SAS and AccountSAS make signatures with every field there
+// is, Sign and SignLite authorize a request in its header, and a Verifier checks all of them on the server's side.
+//
+// # The beginning of a SAS
+//
+// A SAS begins Backdate before now, because the services' clocks differ from ours and from one another. Its beginning is always
+// written: an account with a SAS expiration policy refuses one without, and counts the policy's limit from the beginning, so
+// that Backdate counts against it.
+//
+// The specification is https://learn.microsoft.com/en-us/rest/api/storageservices/delegate-access-with-shared-access-signature.
+package azure
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/sigv4"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
+	"github.com/cloudsigner/cloudsigner/signer"
+)
+
+// Config says for whom and where a Signer signs. Account and Keys are required.
+type Config struct {
+	// Account is the storage account. It is signed, and never guessed from a host. For OneLake it is "onelake".
+	Account string
+
+	// Container is used where a Request names none.
+	Container string
+
+	// Keys gives the key: SharedKey, UserDelegationKey{...}, or a source of them.
+	Keys KeySource
+
+	// Version is the service version of what is signed, sv in a SAS and x-ms-version in a request; "" means DefaultVersion. It
+	// decides which fields there are and how they are signed.
+	Version string
+
+	// Endpoint is the blob service's address, with a base path if it has one; nil means https://ACCOUNT.blob.core.windows.net.
+	// Set it for other clouds, for the secondary (https://ACCOUNT-secondary.blob.core.windows.net), for Data Lake Storage
+	// (.dfs.), OneLake, private endpoints, own domains and emulators. It is what the client will connect to. Check the error of
+	// url.Parse: it returns nil for 127.0.0.1:10000 without http://.
+	Endpoint *url.URL
+
+	// Addressing says where the account stands. AddressingAuto takes the Endpoint's host as the account's own, and puts the
+	// account into the path if that host is an IP address or localhost, or if the Endpoint's path ends in the account.
+	// AddressingVirtualHost puts it in front of the Endpoint's host, AddressingPath into the path, and with
+	// AddressingBucketHost the host is the account's own whatever it looks like.
+	Addressing signer.Addressing
+
+	// Clock is the signer's clock; nil means clock.System(). One that has learned is asked for the time at the endpoint's
+	// host.
+	Clock clock.Clock
+
+	// Backdate is how far before now a SAS starts: 0 means 15 minutes, as Microsoft advises, negative none. It does not
+	// start before a user delegation key does. Sign does not backdate: a request 15 minutes old is refused.
+	Backdate time.Duration
+}
+
+const (
+	// DefaultVersion is Config.Version where that is "". It is the first version with the strings to sign that service and account
+	// SAS have to this day, so services, gateways and emulators that are years old take it too. What came later needs a later
+	// one: delegated users 2025-07-05, signed headers and parameters 2026-04-06.
+	DefaultVersion = "2020-12-06"
+
+	// DefaultBackdate is Config.Backdate where that is 0.
+	DefaultBackdate = 15 * time.Minute
+)
+
+// A Signer makes SAS and signs requests for one account. It is safe for concurrent use. Make it once.
+type Signer struct {
+	endpoint  endpoint
+	container string
+	version   string
+	source    KeySource
+	clock     pipeline.Clock
+	limits    pipeline.Limits
+	scratch   sync.Pool // of *sigv4.Scratch
+}
+
+var (
+	_ signer.Signer           = (*Signer)(nil)
+	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.RequestSigner    = (*Signer)(nil)
+)
+
+// New returns a Signer. It reports all that is wrong with c, joined.
+func New(c Config) (*Signer, error) {
+	op := pipeline.Op{Backend: "azure", Name: "new"}
+	e, err := newEndpoint(op, c.Account, c.Endpoint, c.Addressing)
+	errs := []error{err}
+	if c.Container != "" {
+		errs = append(errs, e.checkContainer(op, "Container", c.Container))
+	}
+	version := c.Version
+	if version == "" {
+		version = DefaultVersion
+	}
+	errs = append(errs, checkVersion(op, version))
+	switch k := c.Keys.(type) {
+	case nil:
+		errs = append(errs, op.Errorf(signer.ErrCredentials, "Keys", "there are none; use SharedKey, a UserDelegationKey, or a source of them"))
+	case Key:
+		errs = append(errs, k.checkUse(op, c.Account, version))
+	case UserDelegationKey:
+		key, err := k.Key(context.Background(), time.Time{})
+		if c.Keys = key; err == nil {
+			err = key.checkUse(op, c.Account, version)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Signer{
+		endpoint:  e,
+		container: c.Container,
+		version:   version,
+		source:    c.Keys,
+		clock:     pipeline.NewClock(c.Clock, e.host),
+		limits:    pipeline.Limits{Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
+	}, nil
+}
+
+// checkVersion refuses what is no service version. Versions that are not known yet are taken: the newest layout is used.
+func checkVersion(op pipeline.Op, version string) error {
+	if _, err := time.Parse(time.DateOnly, version); err != nil || version < v2012 {
+		return op.Errorf(signer.ErrRequest, "Version", "%q is no service version from %s on; leave it empty for %s", version, v2012, DefaultVersion)
+	}
+	return nil
+}
+
+// Presign returns a URL for one method on one blob, or to list a container. See signer.Signer for its contract, and the
+// package's comment for what a SAS grants: it allows the permissions that the method needs, which other operations share.
+//
+// An empty Key lists the container: GET only, and the parameters that make it a list are added. The parameters snapshot and
+// versionid in Query address a snapshot or version, and are signed. SourceIP takes IPv4. Response.Expires cannot be overridden.
+//
+// The SAS lives as long as it is asked to, with a user delegation key at most as long as that. A URL signed with an account key
+// cannot be revoked but by changing the key.
+func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	method := pipeline.MethodOf(r.Method)
+	plan, offset, notEnforced, err := s.presign(ctx, w, method, &r)
+	if err != nil {
+		return nil, err
+	}
+	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p.NotEnforced = notEnforced
+	for name, values := range r.Header {
+		pipeline.SetHeader(&p.Header, name, values)
+	}
+	setBlobType(p, r.Query)
+	return p, nil
+}
+
+// setBlobType adds the header without which a new blob is refused.
+func setBlobType(p *signer.Presigned, query url.Values) {
+	const name = "X-Ms-Blob-Type"
+	if p.Method == http.MethodPut && !query.Has("comp") && p.Header[name] == nil {
+		pipeline.SetHeader(&p.Header, name, []string{"BlockBlob"})
+	}
+}
+
+// AppendURL is Presign for hot loops: it appends the URL to dst and returns it with the instant at which it dies. It
+// does not allocate if dst has room. A Request with AllowShorter or BestEffort is ErrRequest, because the
+// result could not say what was given up. Who uses the URL of a PUT must send x-ms-blob-type, which Presign would have
+// returned. On an error dst is returned as it was.
+func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([]byte, time.Time, error) {
+	if r.AllowShorter || r.BestEffort {
+		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
+	}
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	plan, _, _, err := s.presign(ctx, w, pipeline.MethodOf(r.Method), &r)
+	if err != nil {
+		return dst, time.Time{}, err
+	}
+	return append(dst, w.URL...), pipeline.Time(plan.End), nil
+}
+
+// presign leaves the presigned URL in w.URL.
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r *signer.Request) (plan pipeline.Plan, offset time.Duration, notEnforced []string, err error) {
+	op := opPresign()
+	if err := pipeline.CheckRequest(op, r, method); err != nil {
+		return plan, 0, nil, err
+	}
+	container := r.Bucket
+	if container == "" {
+		container = s.container
+	}
+	if container == "" || container != s.container {
+		if err := s.endpoint.checkContainer(op, "Bucket", container); err != nil {
+			return plan, 0, nil, err
+		}
+	}
+	if err := checkBlob(op, "Key", r.Key, s.version); err != nil {
+		return plan, 0, nil, err
+	}
+	t := token{sv: s.version, sr: "b"}
+	if t.sp, err = permissionFor(op, method, r.Key); err != nil {
+		return plan, 0, nil, err
+	}
+	if r.Key == "" {
+		t.sr = "c"
+	}
+	now, offset := s.clock.Read()
+	plan, key, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+		Bucket: container, Key: r.Key, AllowShorter: r.AllowShorter})
+	if err != nil {
+		return plan, 0, nil, err
+	}
+	var start, end instant
+	start.set(plan.Start)
+	end.set(plan.End)
+	t.st, t.se = string(start[:]), string(end[:])
+
+	w.URL = s.endpoint.appendURL(w.URL[:0], container, r.Key)
+	if len(r.Query) > 0 || len(r.Header) > 0 || r.Key == "" {
+		if notEnforced, err = s.cover(op, w, &t, &key, r); err != nil {
+			return plan, 0, nil, err
+		}
+	}
+	if r.SourceIP.IsValid() {
+		switch {
+		case r.SourceIP.Addr().Is4() && t.sv >= v2015:
+			t.sip = addressRange(r.SourceIP)
+		case !r.BestEffort:
+			return plan, 0, nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "%v: a SAS can be limited to IPv4 addresses, from %s on; leave it out, or set BestEffort to sign without it", r.SourceIP, v2015)
+		default:
+			notEnforced = append(notEnforced, "SourceIP")
+		}
+	}
+	if r.Response != (signer.ResponseHeaders{}) {
+		if err := t.override(op, &r.Response); err != nil {
+			return plan, 0, nil, err
+		}
+	}
+	w.URL = append(w.URL, '?')
+	if len(w.Params.List) > 0 {
+		w.Params.Sort()
+		w.URL = append(wire.AppendParams(w.URL, w.Params.List), '&')
+	}
+	s.finish(ctx, w, &t, &key, container, r.Key)
+	return plan, offset, notEnforced, nil
+}
+
+// permissionFor is the least that a method on a blob needs, or on a container if there is no key.
+func permissionFor(op pipeline.Op, method, key string) (string, error) {
+	switch {
+	case key == "" && method == http.MethodGet:
+		return "l", nil
+	case key == "":
+		return "", op.Errorf(signer.ErrUnsupported, "Method", "%s on a container: a SAS for a container can only list it, with GET; an account SAS can do more", method)
+	case method == http.MethodGet || method == http.MethodHead:
+		return "r", nil
+	case method == http.MethodPut:
+		return "cw", nil
+	case method == http.MethodDelete:
+		return "d", nil
+	}
+	return "", op.Errorf(signer.ErrUnsupported, "Method", "%s: a SAS presigns GET, HEAD, PUT and DELETE; for another operation make a SAS with the permission that it needs", method)
+}
+
+// plan lays out the life of a SAS and gets the key for it.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, Key, error) {
+	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
+	if err != nil {
+		return plan, Key{}, err
+	}
+	key, err := s.key(ctx, op, pipeline.Time(plan.End))
+	d := key.delegation
+	if err != nil || d == nil {
+		return plan, key, err
+	}
+	if d.start.Unix() > plan.Now {
+		return plan, key, op.Errorf(signer.ErrCredentials, "Keys", "the user delegation key works from %s on, and it is %s; ask for keys that begin some minutes ago",
+			d.start.UTC().Format(time.RFC3339), pipeline.Time(plan.Now).Format(time.RFC3339))
+	}
+	err = plan.Cap(op, d.end, ask.AllowShorter, "Keys", "the user delegation key")
+	plan.Start = max(plan.Start, d.start.Unix())
+	return plan, key, err
+}
+
+// key asks the source for a key that lives until then.
+func (s *Signer) key(ctx context.Context, op pipeline.Op, until time.Time) (Key, error) {
+	key, err := s.source.Key(ctx, until)
+	if err != nil {
+		return key, op.Errorf(signer.ErrCredentials, "Keys", "their source failed: %w", signer.RedactError(err))
+	}
+	return key, key.checkUse(op, s.endpoint.account, s.version)
+}
+
+// cover puts parameters and headers under the signature where the scheme can, and collects the parameters in w. It names those
+// that it cannot cover, if BestEffort lets them through.
+func (s *Signer) cover(op pipeline.Op, w *sigv4.Scratch, t *token, key *Key, r *signer.Request) (notEnforced []string, err error) {
+	signsAll := key.delegation != nil && t.sv >= v2026
+	var headers, params []string
+	refuse := func(field, name string) error {
+		if r.BestEffort {
+			notEnforced = append(notEnforced, field+": "+name)
+			return nil
+		}
+		return op.Errorf(signer.ErrUnsupported, field, "%s: a SAS signs headers and parameters from version %s on, with a user delegation key; leave it out, or set BestEffort to send it unsigned", name, v2026)
+	}
+	if r.Key == "" {
+		w.Params.Add("restype", "container")
+		w.Params.Add("comp", "list")
+	}
+	for name, values := range r.Query {
+		switch {
+		case r.Key == "" && (name == "restype" && slices.Equal(values, []string{"container"}) || name == "comp" && slices.Equal(values, []string{"list"})):
+			continue // that is what it is
+		case r.Key != "" && (name == "snapshot" || name == "versionid"):
+			if err := t.address(op, name, values); err != nil {
+				return nil, err
+			}
+		case signsAll:
+			params = append(params, name)
+		default:
+			if err := refuse("Query", name); err != nil {
+				return nil, err
+			}
+		}
+		for _, v := range values {
+			w.Params.Add(name, v)
+		}
+	}
+	for name := range r.Header {
+		for other := range r.Header {
+			if name < other && strings.EqualFold(name, other) {
+				return nil, op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", name)
+			}
+		}
+		switch {
+		case strings.EqualFold(name, "Content-Length") && !r.BestEffort:
+			return nil, op.Errorf(signer.ErrUnsupported, "Header", "Content-Length: a SAS cannot limit the length of an upload; leave it out, or set BestEffort to send it unsigned")
+		case signsAll && !strings.EqualFold(name, "Content-Length"):
+			headers = append(headers, name)
+		default:
+			if err := refuse("Header", name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.Sort(notEnforced)
+	return notEnforced, t.bind(op, headers, r.Header, params, r.Query)
+}
+
+// address makes the SAS one for a snapshot or version of the blob.
+func (t *token) address(op pipeline.Op, name string, values []string) error {
+	if len(values) != 1 || values[0] == "" || t.moment != "" {
+		return op.Errorf(signer.ErrRequest, "Query", "%s: a blob has one snapshot or one version at a time; give it one value, the time that the service returned", name)
+	}
+	t.moment = values[0]
+	if t.sr = "bs"; name == "versionid" {
+		t.sr = "bv"
+	}
+	if t.sv < v2018 {
+		return op.Errorf(signer.ErrUnsupported, "Query", "%s: a SAS for a snapshot or version needs service version %s", name, v2018)
+	}
+	return nil
+}
+
+// bind signs headers and parameters by their names.
+func (t *token) bind(op pipeline.Op, headers []string, h http.Header, params []string, q url.Values) error {
+	slices.SortFunc(headers, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	for i, name := range headers {
+		if len(h[name]) != 1 {
+			return op.Errorf(signer.ErrUnsupported, "Header", "%s has several values, which services join in different ways; give it one", name)
+		}
+		headers[i] = strings.ToLower(name)
+		t.signedHeaders += headers[i] + ":" + strings.TrimSpace(h[name][0]) + "\n"
+	}
+	t.srh = strings.Join(headers, ",")
+	slices.Sort(params)
+	for _, name := range params {
+		if len(q[name]) != 1 || strings.ContainsAny(name, ",:") {
+			return op.Errorf(signer.ErrUnsupported, "Query", "%q has several values, or a comma or colon in its name, which a SAS cannot sign; give it one", name)
+		}
+		t.signedQuery += "\n" + name + ":" + q[name][0]
+	}
+	t.srq = strings.Join(params, ",")
+	return nil
+}
+
+// override sets the answer's headers.
+func (t *token) override(op pipeline.Op, h *signer.ResponseHeaders) error {
+	switch {
+	case h.Expires != "":
+		return op.Errorf(signer.ErrUnsupported, "Response.Expires", "a SAS overrides Content-Type, Content-Disposition, Cache-Control, Content-Encoding and Content-Language; leave it out")
+	case t.sv < v2013 && *h != (signer.ResponseHeaders{}):
+		return op.Errorf(signer.ErrUnsupported, "Response", "a SAS overrides headers of the answer from version %s on; set Version", v2013)
+	}
+	t.rscc, t.rscd, t.rsce, t.rscl, t.rsct = h.CacheControl, h.ContentDisposition, h.ContentEncoding, h.ContentLanguage, h.ContentType
+	return nil
+}
+
+// addressRange writes a prefix as sip has it: the first and the last address, or the only one.
+func addressRange(p netip.Prefix) string {
+	first := p.Masked().Addr()
+	last := first.As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		last[bit/8] |= 1 << (7 - bit%8)
+	}
+	if to := netip.AddrFrom4(last); to != first {
+		return first.String() + "-" + to.String()
+	}
+	return first.String()
+}
+
+// finish appends the parameters of the SAS to w.URL and signs it.
+func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, t *token, key *Key, container, name string) {
+	if d := key.delegation; d != nil {
+		t.skoid, t.sktid, t.skt, t.ske, t.sks, t.skv, t.skdutid = d.SignedOID, d.SignedTID, d.SignedStart, d.SignedExpiry, d.SignedService, d.SignedVersion, d.SignedDelegatedUserTID
+	}
+	switch {
+	case key.delegation != nil:
+		w.ToSign = appendDelegationSAS(w.ToSign[:0], t, s.endpoint.account, container, name)
+	case t.ss != "":
+		w.ToSign = appendAccountSAS(w.ToSign[:0], t, s.endpoint.account)
+	default:
+		w.ToSign = appendServiceSAS(w.ToSign[:0], "blob", t, s.endpoint.account, container, name)
+	}
+	w.Trace(ctx)
+	w.URL = t.appendParams(w.URL)
+	w.URL = append(w.URL, "&sig="...)
+	w.URL = key.macs.appendEscaped(w.URL, w.ToSign)
+}
+
+// An instant is a time in the form that is written into a SAS, 2006-01-02T15:04:05Z.
+type instant [len("2006-01-02T15:04:05Z")]byte
+
+// set writes seconds since 1970.
+func (t *instant) set(unix int64) {
+	year, month, day := time.Unix(unix, 0).UTC().Date()
+	second := int(unix % (24 * 60 * 60))
+	put := func(at, n int) { t[at], t[at+1] = '0'+byte(n/10), '0'+byte(n%10) }
+	put(0, year/100)
+	put(2, year%100)
+	put(5, int(month))
+	put(8, day)
+	put(11, second/3600)
+	put(14, second/60%60)
+	put(17, second%60)
+	t[4], t[7], t[10], t[13], t[16], t[19] = '-', '-', 'T', ':', ':', 'Z'
+}
+
+// PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract. Whatever host the
+// URL names, container and blob are read from its path as Endpoint and Addressing have it.
+//
+// It covers what Presign covers: headers and parameters are ErrUnsupported unless they can be signed, or BestEffort is set. The
+// body is the holder's, and so is its length.
+func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer.Options) (*signer.Presigned, error) {
+	op := opPresign()
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	if err := pipeline.CheckHTTPRequest(op, req); err != nil {
+		return nil, err
+	}
+	if err := checkConflict(op, req, false); err != nil {
+		return nil, err
+	}
+	method := pipeline.MethodOf(req.Method)
+	kept := wire.Without(req.URL.RawQuery, isAuthParam)
+	r := signer.Request{BestEffort: o.BestEffort, Query: make(url.Values), Header: make(http.Header)}
+	for name, value := range wire.Pairs(kept) {
+		n, err1 := wire.UnescapeQuery(name)
+		v, err2 := wire.UnescapeQuery(value)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, op.Errorf(signer.ErrRequest, "URL", "its query: %w", err)
+		}
+		r.Query.Add(n, v)
+	}
+	for name, values := range req.Header {
+		if !pipeline.Unsignable(name) && len(values) > 0 && !strings.EqualFold(name, "Content-Length") && !strings.EqualFold(name, "Host") {
+			r.Header[name] = values
+		}
+	}
+	path := req.URL.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	container, blob, err := s.endpoint.split(op, path, r.Query.Get("restype"), false)
+	if err == nil {
+		err = errors.Join(s.endpoint.checkContainer(op, "URL", container), checkBlob(op, "URL", blob, s.version))
+	}
+	if err != nil {
+		return nil, op.Errorf(signer.ErrRequest, "URL", "it is none of a container or blob of this account's: %w", err)
+	}
+	r.Key = blob
+	t := token{sv: s.version, sr: "b"}
+	if t.sp, err = permissionFor(op, method, blob); err != nil {
+		return nil, err
+	}
+	if blob == "" {
+		if t.sr = "c"; r.Query.Get("comp") != "list" {
+			return nil, op.Errorf(signer.ErrUnsupported, "URL", "without comp=list it does not list the container, which is all that a SAS for a container can do")
+		}
+	}
+	now, offset := s.clock.Read()
+	plan, key, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	if err != nil {
+		return nil, err
+	}
+	notEnforced, err := s.cover(op, w, &t, &key, &r)
+	if err != nil {
+		return nil, err
+	}
+	var start, end instant
+	start.set(plan.Start)
+	end.set(plan.End)
+	t.st, t.se = string(start[:]), string(end[:])
+
+	w.URL = append(w.URL[:0], req.URL.Scheme+"://"+req.URL.Host+path+"?"...)
+	if kept != "" {
+		w.URL = append(append(w.URL, kept...), '&')
+	}
+	s.finish(ctx, w, &t, &key, container, blob)
+
+	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p.NotEnforced = notEnforced
+	for name, values := range r.Header {
+		pipeline.SetHeader(&p.Header, name, values)
+	}
+	if host := pipeline.HostOf(req); host != req.URL.Host {
+		pipeline.SetHeader(&p.Header, "Host", []string{host})
+	}
+	setBlobType(p, r.Query)
+	return p, nil
+}
+
+// checkConflict refuses to add a second signature: one of another scheme, or ours in the other form.
+func checkConflict(op pipeline.Op, req *http.Request, inHeader bool) error {
+	if scheme, param := pipeline.ForeignSignature(req.URL.RawQuery, "Azure SAS"); scheme != "" {
+		return op.Errorf(signer.ErrConflict, "URL", "it carries a signature of %s (%s); sign the bare URL", scheme, param)
+	}
+	auth := strings.Join(pipeline.HeaderValues(req.Header, "Authorization"), "")
+	if !inHeader {
+		if auth != "" || pipeline.HeaderValues(req.Header, "X-Ms-Date") != nil {
+			return op.Errorf(signer.ErrConflict, "Authorization", "the request has an Authorization or x-ms-date header, and services refuse a SAS beside it; remove it first")
+		}
+		return nil
+	}
+	if auth != "" && !strings.HasPrefix(auth, "SharedKey") {
+		return op.Errorf(signer.ErrConflict, "Authorization", "the request has one of another kind; remove it first")
+	}
+	for name := range wire.Pairs(req.URL.RawQuery) {
+		if name, err := wire.UnescapeQuery(name); err == nil && strings.EqualFold(name, "sig") {
+			return op.Errorf(signer.ErrConflict, "URL", "it has a SAS, and services refuse two authorizations; sign the bare URL")
+		}
+	}
+	return nil
+}
+
+func isAuthParam(name string) bool { return pipeline.SchemeOf(name) == "Azure SAS" }
+
+func opPresign() pipeline.Op { return pipeline.Op{Backend: "azure", Name: "presign"} }

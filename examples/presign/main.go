@@ -4,9 +4,11 @@
 //	go run ./examples/presign -bucket photos -region eu-west-1 -attachment 'Zoë.jpg' -json get 2026/11/cat.jpg
 //	go run ./examples/presign -bucket photos -region eu-west-1 -header 'Content-Type: image/jpeg' -curl put 2026/11/cat.jpg
 //	go run ./examples/presign -bucket photos -region eu-west-1 list 2026/11/
+//	go run ./examples/presign -provider gcs -bucket photos get 2026/11/cat.jpg
+//	go run ./examples/presign -provider cdn -endpoint https://media.example.com -key-name my-key -key-file my-key.txt get cat.jpg
 //
-// The URL goes to standard output, alone on its line, so that it can be piped; when it ends and what must be sent with it
-// go to standard error. Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+// The URL goes to standard output, alone on its line, so that it can be piped; when it ends, what must be sent with it and what is
+// not enforced go to standard error. Credentials come from the variables that the provider's own tools read; -h lists them.
 //
 // What it prints is a secret for as long as the URL lives.
 package main
@@ -44,7 +46,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return 2 // parse has said why
 	}
-	s, err := setup.NewSigner(c.Options, getenv)
+	s, _, err := setup.NewSigner(c.Options, getenv)
 	var p *signer.Presigned
 	if err == nil {
 		p, err = s.Presign(ctx, c.request)
@@ -67,6 +69,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			fmt.Fprintf(stderr, "send %s: %s\n", name, value)
 		}
 	}
+	for _, what := range p.NotEnforced {
+		fmt.Fprintf(stderr, "not enforced: %s\n", what)
+	}
 	return 0
 }
 
@@ -78,6 +83,10 @@ usage: presign [flags] get|put|head|delete KEY
 Examples:
   presign -bucket photos -region eu-west-1 -expires 1h get 2026/11/cat.jpg
   presign -bucket photos -region us-east-1 -endpoint http://127.0.0.1:9000 -curl put cat.jpg
+  presign -provider gcs -bucket photos -attachment cat.jpg get 2026/11/cat.jpg
+  presign -provider azure -account myaccount -bucket photos put cat.jpg
+  presign -provider oss -bucket photos -region cn-hangzhou list 2026/11/
+  presign -provider cdn -endpoint https://media.example.com -key-name my-key -key-file my-key.txt get cat.jpg
 
 Environment:
 `
@@ -95,6 +104,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	var attachment string
 	flags := flag.NewFlagSet("presign", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // an error is one line, without the usage
+	c.Provider = "s3"
 	c.AddFlags(flags)
 	duration := func(d *time.Duration) func(string) error {
 		return func(s string) (err error) {
@@ -121,6 +131,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		return nil
 	})
 	flags.StringVar(&attachment, "attachment", "", "the file `name` to save under")
+	flags.BoolVar(&c.request.BestEffort, "best-effort", false, "sign also if the scheme cannot enforce all of it, and say what")
 	flags.BoolVar(&c.json, "json", false, "print method, URL, headers and end as JSON")
 	flags.BoolVar(&c.curl, "curl", false, "print a curl command for the shell")
 	wrong := func(text string) (*command, error) {
@@ -157,20 +168,18 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	case what != "list" && (flags.NArg() != 2 || key == ""):
 		return wrong(what + " takes one key")
 	case what == "list":
-		list(&c.request, key)
+		list, err := setup.List(c.Provider, key)
+		if err != nil {
+			return wrong(err.Error())
+		}
+		c.request.Method = http.MethodGet
+		for name, values := range list.Query {
+			c.request.Query[name] = values
+		}
 	default:
 		c.request.Method, c.request.Key = strings.ToUpper(what), key
 	}
 	return c, nil
-}
-
-// list makes of r a listing of the names that begin with prefix, in S3's second version.
-func list(r *signer.Request, prefix string) {
-	r.Method = http.MethodGet
-	r.Query.Set("list-type", "2")
-	if prefix != "" {
-		r.Query.Set("prefix", prefix)
-	}
 }
 
 // format writes p as the command line asks.

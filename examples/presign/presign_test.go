@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -20,7 +21,12 @@ import (
 const secret = "a secret that nobody sees"
 
 func env(name string) string {
-	return map[string]string{"AWS_ACCESS_KEY_ID": "KEYID", "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "eu-west-1"}[name]
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": "KEYID", "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "eu-west-1",
+		"GS_ACCESS_KEY_ID": "GOOG1KEY", "GS_SECRET_ACCESS_KEY": secret,
+		"AZURE_STORAGE_KEY": base64.StdEncoding.EncodeToString([]byte(secret)),
+		"OSS_ACCESS_KEY_ID": "KEYID", "OSS_ACCESS_KEY_SECRET": secret,
+	}[name]
 }
 
 func presign(t *testing.T, status int, args ...string) (stdout, stderr string) {
@@ -37,6 +43,7 @@ func presign(t *testing.T, status int, args ...string) (stdout, stderr string) {
 
 // Standard output is the URL, one line, and what was asked for is in it.
 func TestURL(t *testing.T) {
+	keyFile := cdnKey(t, t.TempDir())
 	for _, tt := range []struct {
 		args  []string
 		head  string // what the URL begins with
@@ -55,6 +62,17 @@ func TestURL(t *testing.T) {
 			"send Content-Type: text/plain\nsend X-Amz-Meta-A: 1\nsend X-Amz-Meta-A: 2:3\n"},
 		{[]string{"-bucket", "photos", "-query", "max-keys=5", "list", "dir/"}, "https://photos.s3.eu-west-1.amazonaws.com/?",
 			map[string]string{"list-type": "2", "prefix": "dir/", "max-keys": "5"}, ""},
+		{[]string{"-provider", "gcs", "-bucket", "photos", "-header", "x-goog-content-length-range: 0,9", "put", "a b"}, "https://storage.googleapis.com/photos/a%20b?",
+			map[string]string{"X-Goog-Expires": "900", "X-Goog-SignedHeaders": "host;x-goog-content-length-range"}, "send X-Goog-Content-Length-Range: 0,9\n"},
+		{[]string{"-provider", "gcs", "-bucket", "photos", "list", "dir/"}, "https://storage.googleapis.com/photos?", map[string]string{"list-type": "2", "prefix": "dir/"}, ""},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "put", "k"}, "https://acc.blob.core.windows.net/photos/k?",
+			map[string]string{"sp": "cw", "sr": "b"}, "send X-Ms-Blob-Type: BlockBlob\n"},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "-best-effort", "list", "dir/"}, "https://acc.blob.core.windows.net/photos?",
+			map[string]string{"sp": "l", "sr": "c", "comp": "list", "prefix": "dir/"}, "not enforced: Query: prefix\n"},
+		{[]string{"-provider", "oss", "-bucket", "photos", "-region", "cn-hangzhou", "-window", "5m", "get", "k"}, "https://photos.oss-cn-hangzhou.aliyuncs.com/k?",
+			map[string]string{"x-oss-expires": "1200"}, ""},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "get", "k"}, "https://cdn.example/k?",
+			map[string]string{"KeyName": "my-key"}, ""},
 		{[]string{"-bucket", "photos", "list"}, "https://photos.s3.eu-west-1.amazonaws.com/?", map[string]string{"list-type": "2"}, ""},
 	} {
 		out, errs := presign(t, 0, tt.args...)
@@ -78,6 +96,16 @@ func TestURL(t *testing.T) {
 	}
 }
 
+// cdnKey writes a key of Cloud CDN into a file, as gcloud does.
+func cdnKey(t *testing.T, dir string) string {
+	t.Helper()
+	name := filepath.Join(dir, "my-key.txt")
+	if err := os.WriteFile(name, []byte("nZtRohdNF9m3cKM24IcK4w=="), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 func TestJSON(t *testing.T) {
 	out, _ := presign(t, 0, "-bucket", "b", "-header", "Content-Type: text/plain", "-json", "put", "k")
 	var got struct {
@@ -94,6 +122,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
+	keyFile := cdnKey(t, t.TempDir())
 	for _, tt := range []struct {
 		args   []string
 		status int
@@ -126,6 +155,12 @@ func TestErrors(t *testing.T) {
 		{[]string{"-bucket", "b", "GET", "k", "-json"}, 2, `"GET" is none of get, put, head, delete, list`},
 		{[]string{"-bucket", "b"}, 2, "say what the URL is for: get, put"},
 		{[]string{"-provider", "ftp", "get", "k"}, 2, `"ftp"`},
+		{[]string{"-provider", "gcs", "-bucket", "b", "-expires", "169h", "get", "k"}, 1, "gcs: presign: Expires"},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "-header", "Content-Type: text/plain", "put", "k"}, 1, "azure: presign: Header"},
+		{[]string{"-provider", "azure", "-bucket", "photos", "get", "k"}, 1, "-account is missing"},
+		{[]string{"-provider", "oss", "-bucket", "photos", "get", "k"}, 1, "oss: new: Region"},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "put", "k"}, 1, "cdn: presign: Method"},
+		{[]string{"-provider", "cdn", "list"}, 2, "cdn lists nothing"},
 		{[]string{"-help"}, 0, "usage: presign"},
 	} {
 		out, errs := presign(t, tt.status, tt.args...)
@@ -145,6 +180,9 @@ func TestErrors(t *testing.T) {
 
 // The examples in the usage work as they stand, and the variables are there.
 func TestUsage(t *testing.T) {
+	dir := t.TempDir()
+	cdnKey(t, dir)
+	t.Chdir(dir)
 	_, help := presign(t, 0, "-h")
 	examples := 0
 	for line := range strings.SplitSeq(help, "\n") {
@@ -153,7 +191,7 @@ func TestUsage(t *testing.T) {
 			examples++
 		}
 	}
-	if examples != 2 || !strings.Contains(help, "AWS_SESSION_TOKEN") || !strings.Contains(help, "-expires") {
+	if examples != 6 || !strings.Contains(help, "AWS_SESSION_TOKEN") || !strings.Contains(help, "-expires") {
 		t.Errorf("%d examples in\n%s", examples, help)
 	}
 }
@@ -211,37 +249,78 @@ func TestCurlCommands(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(bytesOfIt), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	getenv := func(name string) string {
-		return map[string]string{"AWS_ACCESS_KEY_ID": store.Credentials.AccessKeyID, "AWS_REGION": store.Region,
-			"AWS_SECRET_ACCESS_KEY": string(store.Credentials.SecretKey.Reveal()), "AWS_ENDPOINT_URL": store.URL}[name]
+	account, err := store.GCSKeyFile()
+	if err != nil {
+		t.Fatal(err)
 	}
-	do := func(args ...string) string {
-		t.Helper()
-		var out, errs bytes.Buffer
-		if status := run(t.Context(), append([]string{"-bucket", store.Bucket, "-curl"}, args...), getenv, &out, &errs); status != 0 {
-			t.Fatalf("%q: %s", args, &errs)
+	accountFile := filepath.Join(dir, "account.json")
+	if err := os.WriteFile(accountFile, account, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		provider  string
+		variables map[string]string
+		meta      string // a header that is stored with an object
+	}{
+		{"s3", map[string]string{"AWS_ACCESS_KEY_ID": store.Credentials.AccessKeyID, "AWS_REGION": store.Region,
+			"AWS_SECRET_ACCESS_KEY": string(store.Credentials.SecretKey.Reveal()), "AWS_ENDPOINT_URL": store.URL}, "X-Amz-Meta-Empty:"},
+		{"gcs", map[string]string{"GS_ACCESS_KEY_ID": store.GCSKey.ID(), "GS_SECRET_ACCESS_KEY": string(store.GCSSecret.Reveal()), "STORAGE_EMULATOR_HOST": store.URL}, "X-Goog-Meta-Empty:"},
+		{"gcs", map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": accountFile, "STORAGE_EMULATOR_HOST": strings.TrimPrefix(store.URL, "http://")}, "X-Goog-Meta-Empty:"},
+		{"azure", map[string]string{"AZURE_STORAGE_ACCOUNT": store.AzureAccount, "AZURE_STORAGE_KEY": base64.StdEncoding.EncodeToString(store.AzureKey.Secret().Reveal()),
+			"AZURE_STORAGE_SERVICE_ENDPOINT": store.URL}, "X-Ms-Meta-Empty:"},
+		{"oss", map[string]string{"OSS_ACCESS_KEY_ID": store.OSS.AccessKeyID, "OSS_ACCESS_KEY_SECRET": string(store.OSS.AccessKeySecret.Reveal()),
+			"OSS_REGION": store.Region, "OSS_ENDPOINT": store.URL}, "X-Oss-Meta-Full: 1"},
+	} {
+		var loose []string
+		if tt.provider == "azure" { // which signs neither headers nor the prefix of a list
+			loose = []string{"-best-effort"}
 		}
-		cmd := exec.CommandContext(t.Context(), sh, "-c", strings.TrimSpace(out.String())+" --silent --show-error --fail --noproxy '*'")
-		cmd.Dir = dir
-		answer, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%q: %v: %s", args, err, answer)
+		do := func(args ...string) string {
+			t.Helper()
+			var out, errs bytes.Buffer
+			getenv := func(name string) string { return tt.variables[name] }
+			if status := run(t.Context(), append(append(loose, "-provider", tt.provider, "-bucket", store.Bucket, "-curl"), args...), getenv, &out, &errs); status != 0 {
+				t.Fatalf("%q: %s", args, &errs)
+			}
+			cmd := exec.CommandContext(t.Context(), sh, "-c", strings.TrimSpace(out.String())+" --silent --show-error --fail --noproxy '*'")
+			cmd.Dir = dir
+			answer, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%q: %v: %s", args, err, answer)
+			}
+			return string(answer)
 		}
-		return string(answer)
+		do("-header", "Content-Type: text/x; note=\"it's\"", "-header", tt.meta, "put", "dir/"+name)
+		if got := do("get", "dir/"+name); got != bytesOfIt {
+			t.Errorf("%s: got %q", tt.provider, got)
+		}
+		if got := do("head", "dir/"+name); !strings.Contains(got, "Content-Type: text/x; note=\"it's\"") || !strings.Contains(got, tt.meta) {
+			t.Errorf("%s: got %q", tt.provider, got)
+		}
+		if got := do("list", "dir/"); !strings.Contains(got, "ü.txt") {
+			t.Errorf("%s: got %q", tt.provider, got)
+		}
+		do("delete", "dir/"+name)
+		if got := do("list"); strings.Contains(got, "ü.txt") {
+			t.Errorf("%s: got %q", tt.provider, got)
+		}
 	}
-	do("-header", "Content-Type: text/x; note=\"it's\"", "-header", "X-Amz-Meta-Empty:", "put", "dir/"+name)
-	if got := do("get", "dir/"+name); got != bytesOfIt {
-		t.Errorf("got %q", got)
+
+	// The CDN has a name that only the store knows.
+	if err := store.Put("dir/"+name, []byte(bytesOfIt), nil); err != nil {
+		t.Fatal(err)
 	}
-	if got := do("head", "dir/"+name); !strings.Contains(got, "Content-Type: text/x; note=\"it's\"") || !strings.Contains(got, "X-Amz-Meta-Empty:") {
-		t.Errorf("got %q", got)
+	keyFile := filepath.Join(dir, "cdn.key")
+	if err := os.WriteFile(keyFile, []byte(base64.URLEncoding.EncodeToString(store.CDNKey.Secret.Reveal())), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if got := do("list", "dir/"); !strings.Contains(got, "<KeyCount>1</KeyCount>") {
-		t.Errorf("got %q", got)
+	var out, errs bytes.Buffer
+	if status := run(t.Context(), []string{"-provider", "cdn", "-endpoint", store.CDNBase().String(), "-key-name", store.CDNKey.Name, "-key-file", keyFile, "-curl", "get", "dir/" + name}, os.Getenv, &out, &errs); status != 0 {
+		t.Fatalf("%s", &errs)
 	}
-	do("delete", "dir/"+name)
-	if got := do("list"); !strings.Contains(got, "<KeyCount>0</KeyCount>") {
-		t.Errorf("got %q", got)
+	answer, err := exec.CommandContext(t.Context(), sh, "-c", strings.TrimSpace(out.String())+" --silent --show-error --fail --noproxy '*' --connect-to ::"+store.Endpoint().Host).CombinedOutput()
+	if err != nil || string(answer) != bytesOfIt {
+		t.Errorf("%v: %s", err, answer)
 	}
 }
 

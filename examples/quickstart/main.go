@@ -1,16 +1,17 @@
 // Quickstart uploads, downloads and lists by presigned URLs, with plain net/http, and shows what they do not allow: a
-// changed URL, another method, another header, a use after their end.
+// changed URL, another method, another header, a use after their end. It does so with every provider.
 //
 //	go run ./examples/quickstart
 //
-// It brings its own store, which listens on loopback and verifies every request; with -keep the store stays until it is
-// interrupted, for examples/presign to be tried against it. To see a real one do the same:
+// It brings its own store, which listens on loopback, speaks to each provider's clients as that provider does, and verifies every
+// request. -provider chooses one, -v shows what is signed and answered; with -keep the store stays until it is interrupted, for
+// examples/presign to be tried against it. To see a real service do the same:
 //
+//	GS_ACCESS_KEY_ID=... GS_SECRET_ACCESS_KEY=... go run ./examples/quickstart -provider gcs -bucket photos
 //	AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... go run ./examples/quickstart \
-//		-endpoint http://127.0.0.1:9000 -region us-east-1 -bucket demo
+//		-provider s3 -endpoint http://127.0.0.1:9000 -region us-east-1 -bucket demo
 //
-// Without -endpoint that is Amazon S3. The bucket must exist; one object is written to it and deleted again. The exit status
-// is 0 if every step did as it says.
+// The bucket must exist; one object is written to it and deleted again. The exit status is 0 if every step did as it says.
 package main
 
 import (
@@ -19,9 +20,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/examples/internal/setup"
@@ -35,9 +36,12 @@ func main() {
 
 const usage = `Quickstart uploads, downloads and lists by presigned URLs, and shows what they do not allow.
 
-usage: quickstart                                       with its own store, on loopback, for the time of the run
-       quickstart -bucket NAME -region NAME             with Amazon S3
-       quickstart -bucket NAME ... -endpoint URL        with another service
+usage: quickstart [-v]                                         every provider, with its own store, on loopback
+       quickstart -provider NAME                               one of them
+       quickstart -provider s3 -bucket NAME -region NAME       a real service (and -endpoint URL, if it is not the provider's own)
+       quickstart -provider gcs|oss|azure -bucket NAME ...
+       quickstart -provider cdn -bucket NAME -endpoint URL -key-name NAME -key-file FILE
+                                                               Cloud CDN, before a bucket of Cloud Storage
 
 In a real service it writes one object, named quickstart- and the time, and deletes it again. The bucket must exist.
 
@@ -51,6 +55,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.SetOutput(io.Discard) // an error is one line, without the usage
 	o.AddFlags(flags)
 	keep := flags.Bool("keep", false, "keep the embedded store running, until interrupted, and print how to use it")
+	verbose := flags.Bool("v", false, "show what is signed, and the answers")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stderr, "%s%s\nFlags:\n", usage, setup.Environment)
@@ -65,27 +70,39 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		fmt.Fprintf(stderr, "quickstart: %v (-h lists the flags)\n", err)
 		return 2
 	}
-	p, err := open(o, getenv)
+	if o.Provider == "" && (o.Bucket != "" || o.Endpoint != "") {
+		o.Provider = "s3"
+	}
+	w, err := open(o, getenv)
 	if err != nil {
 		setup.Complain(stderr, "quickstart", err)
 		return 1
 	}
-	defer p.close()
-	if *keep && p.keep == nil {
+	defer w.close()
+	if *keep && w.store == nil {
 		fmt.Fprintln(stderr, "quickstart: -keep is for the embedded store;", embedded(o, getenv))
 		return 2
 	}
-	tourCtx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	t := &tour{place: p, out: stdout, via: http.DefaultTransport,
-		name: "quickstart-" + time.Now().UTC().Format("20060102T150405.000000") + ".txt"}
-	if err := t.all(tourCtx); err != nil {
-		fmt.Fprintf(stdout, "\nFAILED: %v\n", err)
+	fmt.Fprintln(stdout, "cloudsigner quickstart: what presigned URLs allow, and what is refused")
+	steps, failed := 0, []string(nil)
+	for _, p := range w.places {
+		t := &tour{place: p, out: stdout, verbose: *verbose,
+			name: "quickstart-" + time.Now().UTC().Format("20060102T150405.000000") + ".txt"}
+		tourCtx, cancel := context.WithTimeout(ctx, time.Minute)
+		if err := t.all(tourCtx); err != nil {
+			fmt.Fprintf(stdout, "FAILED: %v\n", err)
+			failed = append(failed, p.provider)
+		}
+		cancel()
+		steps += t.steps
+	}
+	if len(failed) > 0 {
+		fmt.Fprintf(stdout, "\nFAILED with %s.\n", strings.Join(failed, ", "))
 		return 1
 	}
-	fmt.Fprintf(stdout, "\nOK: all %d steps did as they say.\n", t.steps)
+	fmt.Fprintf(stdout, "\nOK: all %d steps did as they say.\n", steps)
 	if *keep {
-		p.keep(stdout)
+		w.keep(stdout)
 		<-ctx.Done()
 	}
 	return 0

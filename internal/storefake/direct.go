@@ -12,13 +12,13 @@ import (
 
 // Put stores an object as if it had been uploaded with these headers. Both are copied.
 func (s *Store) Put(key string, data []byte, header http.Header) error {
-	if key == "" || len(key) > s3MaxKey {
-		return fmt.Errorf("storefake: put: the name of an object has 1 to %d bytes, not %d", s3MaxKey, len(key))
+	if key == "" || len(key) > maxKey {
+		return fmt.Errorf("storefake: put: the name of an object has 1 to %d bytes, not %d", maxKey, len(key))
 	}
 	if size := int64(len(data)); size > s.maxObject {
 		return fmt.Errorf("storefake: put: %w", tooLarge{size, s.maxObject})
 	}
-	stored, err := storedHeader(header)
+	stored, err := storedHeader(header, "x-amz-", "binary/octet-stream", 2<<10)
 	if err != nil {
 		return fmt.Errorf("storefake: put: %w", err)
 	}
@@ -26,8 +26,7 @@ func (s *Store) Put(key string, data []byte, header http.Header) error {
 	if err != nil {
 		return fmt.Errorf("storefake: put: %w", err)
 	}
-	if err := s.objects.put(newObject(key, bytes.Clone(data), stored, s.Clock.Now()), condition{}); err != nil {
-		release()
+	if err := s.save(newObject(key, bytes.Clone(data), stored, s.Clock.Now()), condition{}, release); err != nil {
 		return fmt.Errorf("storefake: put: %w", err)
 	}
 	return nil
@@ -43,6 +42,9 @@ func (s *Store) Get(key string) (data []byte, header http.Header, ok bool) {
 	header.Set("ETag", obj.etag)
 	return bytes.Clone(obj.data), header, true
 }
+
+// Delete removes an object, if it is there.
+func (s *Store) Delete(key string) { s.objects.remove(key, condition{}) }
 
 // Keys returns the names of all objects, in the order of their bytes.
 func (s *Store) Keys() []string {

@@ -59,6 +59,11 @@ func TestDirect(t *testing.T) {
 	if got := f.Keys(); len(got) != 2 || got[0] != "a" || got[1] != "k" {
 		t.Errorf("%q", got)
 	}
+	f.Delete("a")
+	f.Delete("none")
+	if got := f.Keys(); len(got) != 1 || got[0] != "k" {
+		t.Errorf("%q", got)
+	}
 }
 
 // Refused hears of signatures that are not accepted, and of nothing else.

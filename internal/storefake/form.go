@@ -70,3 +70,14 @@ func readForm(r *http.Request) (*form, error) {
 		f.fields = append(f.fields, signer.Field{Name: part.FormName(), Value: string(value)})
 	}
 }
+
+// formOr reads a form, whose policy the store cannot judge yet; what is none is err.
+func formOr(r *http.Request, err error) error {
+	if !isForm(r) {
+		return err
+	}
+	if _, err := readForm(r); err != nil {
+		return err
+	}
+	return notImplemented{message: "This store does not take form uploads yet; presign a PUT."}
+}

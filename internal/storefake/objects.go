@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ var (
 	errKeyTooLong   = errors.New("the name of the object is too long")
 	errMetaTooLarge = errors.New("the metadata are too large")
 	errDigest       = errors.New("Content-MD5 is not that of the body")
+	errLocked       = errors.New("the object has a key of its own, which must come with the request")
 	errDigestForm   = errors.New("Content-MD5 is no MD5 in base64")
 )
 
@@ -44,6 +46,10 @@ type object struct {
 	etag     string      // in quotes
 	modified time.Time
 	ends     []int64 // where each of its parts ends; nil if it came in one piece
+
+	generation int64    // a number of its own, higher than that of every object before it
+	lock       string   // the hash of the key that its reader must show, "" for none
+	blockIDs   []string // of Azure's blocks, which end at ends; nil if it came otherwise
 }
 
 // newObject is an object that came in one piece.
@@ -55,13 +61,22 @@ func newObject(key string, data []byte, header http.Header, now time.Time) *obje
 // quoted writes an MD5 as an ETag.
 func quoted(sum []byte) string { return `"` + hex.EncodeToString(sum) + `"` }
 
+// number is the generation as conditions have it: 0 for an object that is not there.
+func (o *object) number() string {
+	if o == nil {
+		return "0"
+	}
+	return strconv.FormatInt(o.generation, 10)
+}
+
 // size is what counts against the store's limit.
 func (o *object) size() int64 { return int64(len(o.data)) }
 
 // A condition is on what an upload replaces. Its zero value is none.
 type condition struct {
-	fresh bool   // If-None-Match: * - there is nothing
-	etag  string // If-Match - this is it; "" does not matter
+	fresh      bool   // If-None-Match: * - there is nothing
+	etag       string // If-Match - this is it; "" does not matter
+	generation string // X-Goog-If-Generation-Match - this is it, "0" for nothing; "" does not matter
 }
 
 // A failed condition is named by its header.
@@ -74,6 +89,8 @@ func (c condition) check(old *object) error {
 	switch {
 	case c.fresh && old != nil:
 		return failed("If-None-Match")
+	case c.generation != "" && c.generation != old.number():
+		return failed("X-Goog-If-Generation-Match")
 	case c.etag != "" && old == nil:
 		return errNoObject
 	case c.etag != "" && strings.Trim(c.etag, `"`) != strings.Trim(old.etag, `"`):
@@ -92,6 +109,7 @@ type objects struct {
 	maxBytes   int64
 	maxCount   int
 	maxUploads int
+	generation int64 // the last
 }
 
 // reserve counts bytes that are to be stored; release gives them back.
@@ -102,11 +120,14 @@ func (o *objects) reserve(size int64) (release func(), err error) {
 		return nil, errFull
 	}
 	o.bytes += size
-	return func() {
-		o.mu.Lock()
-		o.bytes -= size
-		o.mu.Unlock()
-	}, nil
+	return func() { o.release(size) }, nil
+}
+
+// release gives back bytes that were reserved.
+func (o *objects) release(size int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes -= size
 }
 
 // read takes in a body of exactly size bytes.
@@ -138,6 +159,8 @@ func (o *objects) replace(obj *object, c condition) error {
 	case old != nil:
 		o.bytes -= old.size()
 	}
+	o.generation = max(o.generation+1, obj.modified.UnixMicro())
+	obj.generation = o.generation
 	o.byKey[obj.key] = obj
 	return nil
 }
@@ -151,14 +174,20 @@ func (o *objects) get(key string) (*object, error) {
 	return nil, errNoObject
 }
 
-// remove forgets an object, if there is one.
-func (o *objects) remove(key string) {
+// remove forgets an object. If there is none, that is errNoObject.
+func (o *objects) remove(key string, c condition) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if obj := o.byKey[key]; obj != nil {
-		o.bytes -= obj.size()
-		delete(o.byKey, key)
+	obj := o.byKey[key]
+	if err := c.check(obj); err != nil {
+		return err
 	}
+	if obj == nil {
+		return errNoObject
+	}
+	o.bytes -= obj.size()
+	delete(o.byKey, key)
+	return nil
 }
 
 // A page is one answer of a listing.

@@ -1,7 +1,6 @@
 package storefake
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,74 +13,18 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// Errors that only S3's elements need the details of.
-type (
-	notImplemented struct{ header, param, message string }
-	badArgument    struct{ name, value, message string }
-	badPartNumber  struct{ asked, count int }
-	badRequest     string
-	otherChecksum  struct{ algorithm string }
-	otherBody      struct {
-		error
-		signed string
-		got    []byte
-	}
-)
-
-var errXML = errors.New("the document is not what it should be")
-
-func (e notImplemented) Error() string { return "not implemented" }
-func (e badArgument) Error() string    { return e.message }
-func (e badPartNumber) Error() string  { return "the object has no such part" }
-func (e badRequest) Error() string     { return string(e) }
-func (e otherBody) Unwrap() error      { return e.error }
-func (e otherChecksum) Error() string  { return "the checksum is not that of the body" }
-
-// An s3Fault is an error as S3 writes it.
-//
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-type s3Fault struct {
-	XMLName   xml.Name `xml:"Error"`
-	Code      string
-	Message   string
-	Details   []s3Detail
-	RequestID string `xml:"RequestId"`
-	status    int
-}
-
-type s3Detail struct {
-	XMLName xml.Name
-	Value   string `xml:",chardata"`
-}
-
-// with adds an element; one that is not known is left out.
-func (f *s3Fault) with(name, value string) *s3Fault {
-	if value != "" {
-		f.Details = append(f.Details, s3Detail{xml.Name{Local: name}, value})
-	}
-	return f
-}
-
 func (d *s3Dialect) refuse(w http.ResponseWriter, r *http.Request, err error, trace *signer.Trace) {
 	f := d.storeFault(r, err)
 	if f == nil {
 		f = d.signatureFault(r, err, trace)
 	}
-	f.RequestID = requestID(w)
-	if f.Code == "MethodNotAllowed" {
-		w.Header().Set("Allow", "GET, HEAD, PUT, POST, DELETE")
-	}
+	allow(w, f)
+	f.with("RequestId", requestID(w, d.requestID))
 	writeXML(w, f.status, f) // of which net/http sends only the header in answer to HEAD
 }
 
-// storeFault puts what went wrong behind the verifier into S3's words; nil if nothing did.
-func (d *s3Dialect) storeFault(r *http.Request, err error) *s3Fault {
-	for _, known := range [...]struct {
-		err     error
-		status  int
-		code    string
-		message string
-	}{
+func s3Faults() []knownFault {
+	return []knownFault{
 		{errNoBucket, 404, "NoSuchBucket", "The specified bucket does not exist"},
 		{errNoObject, 404, "NoSuchKey", "The specified key does not exist."},
 		{errNoMethod, 405, "MethodNotAllowed", "The specified method is not allowed against this resource."},
@@ -98,56 +41,59 @@ func (d *s3Dialect) storeFault(r *http.Request, err error) *s3Fault {
 		{errFormFields, 400, "MaxPostPreDataLengthExceeded", "Your POST request fields preceding the upload file were too large."},
 		{errFormFile, 400, "InvalidArgument", "POST requires exactly one file upload per request."},
 		{errDigestForm, 400, "InvalidDigest", "The Content-MD5 you specified was invalid."},
-	} {
-		if errors.Is(err, known.err) {
-			f := &s3Fault{status: known.status, Code: known.code, Message: known.message}
-			switch known.err {
-			case errNoMethod:
-				f.with("Method", r.Method)
-			case errFormFile:
-				f.with("ArgumentName", "file").with("ArgumentValue", "0")
-			case errNoUpload, errPartOrder:
-				f.with("UploadId", r.URL.Query().Get("uploadId"))
-			}
-			return f
+		{errLocked, 501, "NotImplemented", "The object was stored with a key of its own, by another provider's API, which alone can read it here."},
+	}
+}
+
+// storeFault puts what went wrong behind the verifier into S3's words; nil if nothing did.
+func (d *s3Dialect) storeFault(r *http.Request, err error) *fault {
+	if f := find(s3Faults(), err); f != nil {
+		switch f.Code {
+		case "MethodNotAllowed":
+			f.with("Method", r.Method)
+		case "InvalidArgument": // of a form
+			f.with("ArgumentName", "file").with("ArgumentValue", "0")
+		case "NoSuchUpload", "InvalidPartOrder":
+			f.with("UploadId", r.URL.Query().Get("uploadId"))
 		}
+		return f
 	}
 	switch e := err.(type) {
 	case tooLarge:
-		f := &s3Fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"}
+		f := &fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"}
 		return f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MaxSizeAllowed", strconv.FormatInt(e.most, 10))
 	case notImplemented:
-		f := &s3Fault{status: 501, Code: "NotImplemented", Message: "A header or parameter you provided implies functionality that is not implemented"}
+		f := &fault{status: 501, Code: "NotImplemented", Message: "A header or parameter you provided implies functionality that is not implemented"}
 		if e.message != "" {
 			f.Message = e.message
 		}
 		return f.with("Header", e.header).with("Parameter", e.param)
 	case badArgument:
-		f := &s3Fault{status: 400, Code: "InvalidArgument", Message: e.message}
+		f := &fault{status: 400, Code: "InvalidArgument", Message: e.message}
 		return f.with("ArgumentName", e.name).with("ArgumentValue", e.value)
 	case badRequest:
-		return &s3Fault{status: 400, Code: "InvalidRequest", Message: string(e)}
+		return &fault{status: 400, Code: "InvalidRequest", Message: string(e)}
 	case failed:
-		f := &s3Fault{status: 412, Code: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold"}
+		f := &fault{status: 412, Code: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold"}
 		return f.with("Condition", string(e))
 	case badRange:
-		f := &s3Fault{status: 416, Code: "InvalidRange", Message: "The requested range is not satisfiable"}
+		f := &fault{status: 416, Code: "InvalidRange", Message: "The requested range is not satisfiable"}
 		return f.with("RangeRequested", e.asked).with("ActualObjectSize", strconv.FormatInt(e.size, 10))
 	case badPartNumber:
-		f := &s3Fault{status: 416, Code: "InvalidPartNumber", Message: "The requested partnumber is not satisfiable"}
+		f := &fault{status: 416, Code: "InvalidPartNumber", Message: "The requested partnumber is not satisfiable"}
 		return f.with("PartNumberRequested", strconv.Itoa(e.asked)).with("ActualPartCount", strconv.Itoa(e.count))
 	case badPart:
 		if e.least > 0 {
-			f := &s3Fault{status: 400, Code: "EntityTooSmall", Message: "Your proposed upload is smaller than the minimum allowed size"}
+			f := &fault{status: 400, Code: "EntityTooSmall", Message: "Your proposed upload is smaller than the minimum allowed size"}
 			f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MinSizeAllowed", strconv.FormatInt(e.least, 10))
 			return f.with("PartNumber", strconv.Itoa(e.number)).with("ETag", strings.Trim(e.etag, `"`))
 		}
-		f := &s3Fault{status: 400, Code: "InvalidPart", Message: "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."}
+		f := &fault{status: 400, Code: "InvalidPart", Message: "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."}
 		return f.with("UploadId", r.URL.Query().Get("uploadId")).with("PartNumber", strconv.Itoa(e.number)).with("ETag", strings.Trim(e.etag, `"`))
 	case otherChecksum:
-		return &s3Fault{status: 400, Code: "BadDigest", Message: "The " + e.algorithm + " you specified did not match the calculated checksum."}
+		return &fault{status: 400, Code: "BadDigest", Message: "The " + e.algorithm + " you specified did not match the calculated checksum."}
 	case otherBody:
-		f := &s3Fault{status: 400, Code: "XAmzContentSHA256Mismatch", Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
+		f := &fault{status: 400, Code: "XAmzContentSHA256Mismatch", Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
 		return f.with("ClientComputedContentSHA256", e.signed).with("S3ComputedContentSHA256", fmt.Sprintf("%x", e.got))
 	}
 	return nil
@@ -156,17 +102,17 @@ func (d *s3Dialect) storeFault(r *http.Request, err error) *s3Fault {
 // signatureFault puts a Verifier's refusal into S3's words. The code is the Verifier's; the elements say what a
 // client needs to find its mistake, and nothing that it did not send or could not compute: never what the signature should
 // have been.
-func (d *s3Dialect) signatureFault(r *http.Request, err error, trace *signer.Trace) *s3Fault {
+func (d *s3Dialect) signatureFault(r *http.Request, err error, trace *signer.Trace) *fault {
 	if errors.Is(err, signer.ErrUnsigned) {
-		return &s3Fault{status: 403, Code: "AccessDenied", Message: "Access Denied"}
+		return &fault{status: 403, Code: "AccessDenied", Message: "Access Denied"}
 	}
-	var e *signer.Error // the first; S3 reports one
-	if !errors.As(err, &e) || e.Code == "" {
-		return &s3Fault{status: 500, Code: "InternalError", Message: "We encountered an internal error. Please try again."}
+	e := refusal(err)
+	if e == nil || e.Code == "" {
+		return &fault{status: 500, Code: "InternalError", Message: "We encountered an internal error. Please try again."}
 	}
 	c := claimOf(r)
 	now := d.store.Clock.Now().UTC().Format(time.RFC3339)
-	f := &s3Fault{status: 403, Code: e.Code, Message: e.Error()}
+	f := &fault{status: 403, Code: e.Code, Message: e.Error()}
 	switch e.Code {
 	case "SignatureDoesNotMatch":
 		f.Message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."

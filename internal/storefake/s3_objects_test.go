@@ -26,7 +26,11 @@ func (u upper) Read(p []byte) (int, error) {
 }
 
 func TestRanges(t *testing.T) {
-	f := newFixture(t)
+	testRanges(t, newFixture(t))
+	testRanges(t, newGCSFixture(t)) // OSS has ways of its own
+}
+
+func testRanges(t *testing.T, f *fixture) {
 	f.put("k", "0123456789")
 	get := func(asked, method string) *http.Request {
 		req := f.request(signer.Request{Method: method, Key: "k"}, "")
@@ -58,8 +62,11 @@ func TestRanges(t *testing.T) {
 		}
 	}
 	for _, asked := range []string{"bytes=10-", "bytes=99-100"} {
-		f.wantRefusal(416, get(asked, "GET"), map[string]string{"Code": "InvalidRange", "Message": "The requested range is not satisfiable",
-			"RangeRequested": asked, "ActualObjectSize": "10"})
+		if f.other == nil {
+			f.wantRefusal(416, get(asked, "GET"), map[string]string{"Code": "InvalidRange", "Message": "The requested range is not satisfiable",
+				"RangeRequested": asked, "ActualObjectSize": "10"})
+		}
+		f.refused(416, "InvalidRange", get(asked, "GET"))
 		if _, body := f.want(416, get(asked, "HEAD")); body != "" {
 			t.Errorf("%s", body)
 		}

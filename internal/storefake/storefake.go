@@ -1,6 +1,7 @@
 // Package storefake is an object store in memory that believes nobody: every request passes through the library's own
-// Verifier, and a refusal is the provider's own error, in the provider's own format. The examples run against it where
-// they are given no real service.
+// Verifier, and a refusal is the provider's own error, in the provider's own format. It speaks as S3, Google Cloud Storage, OSS and
+// Azure Blob Storage do, and as Cloud CDN before them, all on one address and over the same objects: whose signature a request shows
+// decides. The examples run against it where they are given no real service.
 //
 //	store, err := storefake.Start(storefake.Config{})
 //	defer store.Close()
@@ -13,8 +14,8 @@
 package storefake
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloudsigner/cloudsigner/azure"
+	"github.com/cloudsigner/cloudsigner/cdn"
 	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/gcs"
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/oss"
 	"github.com/cloudsigner/cloudsigner/s3"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
@@ -37,23 +42,24 @@ import (
 // Config says what a Store holds and how much. Its zero value is good.
 type Config struct {
 	Bucket string // "" means "demo"
-	Region string // "" means "us-east-1"
+	Region string // of S3 and OSS; "" means "us-east-1"
 
 	// Clock is what Store.Clock starts from; nil means clock.System(). A clock.Learned is refused.
 	Clock clock.Clock
 
-	// Temporary makes credentials that have a session token and die after this long; 0 makes ones that do neither.
+	// Temporary makes credentials for S3 and OSS that have a session token and die after this long; 0 makes ones that do neither.
 	Temporary time.Duration
 
 	// Origin is the one origin ("http://127.0.0.1:8080") whose pages may call the store from a browser; "" is none.
 	Origin string
 
 	// MaxObject is the size of the largest object, MaxBytes that of all together with the uploads under way, MaxObjects
-	// their number, MaxUploads that of the uploads in parts; 0 means 16 MiB, 64 MiB, 1000 and 100.
+	// their number, MaxUploads that of the uploads in several pieces, of each kind; 0 means 16 MiB, 64 MiB, 1000 and 100.
 	MaxObject, MaxBytes    int64
 	MaxObjects, MaxUploads int
 
-	// MinPart is the size of the smallest part that may be followed by another; 0 means 5 MiB, as at S3.
+	// MinPart is the size of the smallest part that may be followed by another; 0 means 5 MiB, as at S3. OSS takes 100 KiB, if
+	// that is less.
 	MinPart int64
 
 	// Refused is told why a signature was not accepted; nil tells nobody. The error is the Verifier's or that of a body which
@@ -63,11 +69,20 @@ type Config struct {
 
 // A Store is an object store as an http.Handler. It is safe for concurrent use; its fields are not to be changed.
 type Store struct {
-	Bucket      string
-	Region      string
-	Credentials s3.Credentials
-	Clock       *Clock
+	Bucket string
+	Region string
+	Clock  *Clock
 
+	Credentials     s3.Credentials          // for S3
+	GCSKey          gcs.Key                 // for Cloud Storage: an HMAC key; GCSKeyFile is a service account's
+	GCSSecret       signer.Secret           // of GCSKey, whose access ID is GCSKey.ID()
+	OSS             oss.Credentials         // for OSS
+	AzureAccount    string                  // the storage account, which stands first in the path
+	AzureKey        azure.Key               // the account's key
+	AzureDelegation azure.UserDelegationKey // a user delegation key, which works for a week less a quarter of an hour
+	CDNKey          cdn.Key                 // for Cloud CDN, which stands before the bucket at CDNBase
+
+	account   *serviceAccount
 	origin    string
 	maxObject int64
 	minPart   int64
@@ -80,13 +95,17 @@ type Store struct {
 type dialect interface {
 	signer.Verifier
 
+	// addressed reports whether a request that shows no signature is plainly for this provider.
+	addressed(r *http.Request) bool
+
+	// unsigned does what a request without a signature may all the same: a form has its signature in its fields, and a session was
+	// begun by a request that was signed. For others it returns err. If it returns an error, it has written nothing.
+	unsigned(w http.ResponseWriter, r *http.Request, err error) error
+
 	// serve does what was granted. If it returns an error, it has written nothing.
 	serve(w http.ResponseWriter, r *http.Request, g *signer.Grant) error
 
-	// serveForm does what a form grants, whose signature is in its fields. If it returns an error, it has written nothing.
-	serveForm(w http.ResponseWriter, r *http.Request, f *form) error
-
-	// refuse answers with the provider's error for err, which comes from Verify or serve. trace is what Verify computed.
+	// refuse answers with the provider's error for err, which comes from Verify or from above. trace is what Verify computed.
 	refuse(w http.ResponseWriter, r *http.Request, err error, trace *signer.Trace)
 }
 
@@ -113,31 +132,32 @@ func New(c Config) (*Store, error) {
 		return nil, err
 	}
 	s.Clock = &Clock{base: base}
-	s.Credentials = newCredentials(s.Clock.Now(), c.Temporary)
-	d, err := newS3(s)
-	if err != nil {
+	if err := s.makeKeys(c.Temporary); err != nil {
 		return nil, err
 	}
-	s.dialects = []dialect{d}
+	amazon, errS3 := newS3(s)
+	google, errGCS := newGCS(s)
+	alibaba, errOSS := newOSS(s)
+	microsoft, errAzure := newAzure(s)
+	edge, errCDN := newCDN(s, google)
+	if err := errors.Join(errS3, errGCS, errOSS, errAzure, errCDN); err != nil {
+		return nil, err
+	}
+	s.dialects = []dialect{amazon, google, alibaba, microsoft, edge} // the CDN last: the names of its parameters are other schemes' too
 	return s, nil
+}
+
+// GCSKeyFile returns the file of a service account's key for Cloud Storage, as gcs.ServiceAccountKey takes it. The key is made
+// when it is first asked for, which takes a moment.
+func (s *Store) GCSKeyFile() ([]byte, error) {
+	file, err := s.account.file()
+	return bytes.Clone(file), err
 }
 
 func setDefault[T comparable](v *T, def T) {
 	if zero := *new(T); *v == zero {
 		*v = def
 	}
-}
-
-func newCredentials(now time.Time, life time.Duration) s3.Credentials {
-	c := s3.Credentials{
-		AccessKeyID: "STORE" + rand.Text()[:15],
-		SecretKey:   signer.NewSecret([]byte(rand.Text() + rand.Text())),
-	}
-	if life > 0 {
-		c.SessionToken = signer.NewSecret([]byte(rand.Text() + rand.Text()))
-		c.Expires = now.Add(life)
-	}
-	return c
 }
 
 // ServeHTTP answers one request.
@@ -156,11 +176,8 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		err = d.serve(w, asSigned(r, g), g)
-	case errors.Is(err, signer.ErrUnsigned) && isForm(r):
-		var f *form
-		if f, err = readForm(r); err == nil {
-			err = d.serveForm(w, r, f)
-		}
+	case errors.Is(err, signer.ErrUnsigned):
+		err = d.unsigned(w, r, err)
 	}
 	if err == nil {
 		return
@@ -183,17 +200,25 @@ func asSigned(r *http.Request, g *signer.Grant) *http.Request {
 	return r
 }
 
-// verify asks the dialect whose signature the request shows, and says which one that is.
+// verify asks the dialect whose signature the request shows, and says which one that is. Without a signature it is the one that
+// the request is addressed to.
 func (s *Store) verify(ctx context.Context, r *http.Request) (dialect, *signer.Grant, error) {
 	for _, d := range s.dialects {
 		if g, err := d.Verify(ctx, r); !errors.Is(err, signer.ErrUnsigned) {
 			return d, g, err
 		}
 	}
-	return s.dialects[0], nil, &signer.Error{Op: "verify", Err: fmt.Errorf("%w by any of the schemes here", signer.ErrUnsigned)}
+	speaks := s.dialects[0]
+	for _, d := range slices.Backward(s.dialects) { // the CDN first: it has a host of its own
+		if d.addressed(r) {
+			speaks = d
+			break
+		}
+	}
+	return speaks, nil, &signer.Error{Op: "verify", Err: fmt.Errorf("%w by any of the schemes here", signer.ErrUnsigned)}
 }
 
-// ownHosts are the values of Host that mean this server: the address that the connection came in on, and localhost. There
+// ownHosts are the values of Host that mean this server: the address that the connection came in on, localhost, and the CDN's name. There
 // are none unless that address is a loopback one.
 func ownHosts(r *http.Request) []string {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
@@ -201,7 +226,7 @@ func ownHosts(r *http.Request) []string {
 		return nil
 	}
 	_, port, _ := net.SplitHostPort(addr.String())
-	return []string{addr.String(), "localhost:" + port}
+	return []string{addr.String(), "localhost:" + port, cdnHost}
 }
 
 // cors lets pages of the allowed origin read the answer, and answers the question that a browser asks before.
@@ -211,7 +236,8 @@ func (s *Store) cors(w http.ResponseWriter, r *http.Request) (preflight bool) {
 	allowed := s.origin != "" && r.Header.Get("Origin") == s.origin
 	if allowed {
 		h.Set("Access-Control-Allow-Origin", s.origin)
-		h.Set("Access-Control-Expose-Headers", "Date, ETag, Content-Range, X-Amz-Request-Id")
+		h.Set("Access-Control-Expose-Headers", "Date, ETag, Content-Range, Range, Location, "+
+			"X-Amz-Request-Id, X-Goog-Generation, X-Goog-Hash, X-Guploader-Uploadid, X-Oss-Request-Id, X-Oss-Ec, X-Ms-Request-Id, X-Ms-Error-Code")
 	}
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
@@ -289,6 +315,16 @@ func Start(c Config) (*Server, error) {
 // Endpoint is URL, parsed.
 func (s *Server) Endpoint() *url.URL {
 	return &url.URL{Scheme: "http", Host: strings.TrimPrefix(s.URL, "http://")}
+}
+
+// Transport returns a transport that connects to the server, whatever host a URL names, and leaves no connection behind.
+func (s *Server) Transport() *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp4", s.Endpoint().Host)
+		},
+	}
 }
 
 // Close stops the server, drops its connections and waits until nothing of it runs any more.

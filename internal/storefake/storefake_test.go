@@ -32,6 +32,7 @@ type fixture struct {
 	*testing.T
 	*storefake.Server
 	signer *s3.Signer
+	other  signer.Signer // of another provider; what is presigned is presigned by it
 }
 
 func newFixture(t *testing.T, edits ...func(*storefake.Config)) *fixture {
@@ -50,6 +51,13 @@ func newFixture(t *testing.T, edits ...func(*storefake.Config)) *fixture {
 	return f
 }
 
+// eachXML runs a test of what S3 and those that are like it have in common.
+func eachXML(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Run("s3", func(t *testing.T) { test(t, newFixture(t)) })
+	t.Run("gcs", func(t *testing.T) { test(t, newGCSFixture(t)) })
+	t.Run("oss", func(t *testing.T) { test(t, newOSSFixture(t)) })
+}
+
 func (f *fixture) newSigner(edits ...func(*s3.Config)) *s3.Signer {
 	f.Helper()
 	c := s3.Config{Region: f.Region, Bucket: f.Bucket, Endpoint: f.Endpoint(), Credentials: f.Credentials, Clock: clock.Fixed(start), Backdate: -1}
@@ -63,12 +71,19 @@ func (f *fixture) newSigner(edits ...func(*s3.Config)) *s3.Signer {
 	return s
 }
 
+func (f *fixture) presigner() signer.Signer {
+	if f.other != nil {
+		return f.other
+	}
+	return f.signer
+}
+
 func (f *fixture) presign(r signer.Request) *signer.Presigned {
 	f.Helper()
 	if r.Expires == 0 {
 		r.Expires = time.Minute
 	}
-	p, err := f.signer.Presign(f.Context(), r)
+	p, err := f.presigner().Presign(f.Context(), r)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -96,7 +111,11 @@ func (f *fixture) requestOf(p *signer.Presigned, body string) *http.Request {
 // do sends a request and reads the answer.
 func (f *fixture) do(req *http.Request) (*http.Response, string) {
 	f.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	by := http.DefaultTransport
+	if req.URL.Host == f.CDNBase().Host {
+		by = f.Transport()
+	}
+	resp, err := by.RoundTrip(req)
 	if err != nil {
 		f.Fatal(signer.RedactError(err))
 	}
@@ -584,13 +603,17 @@ func (l learned) Read(string) (time.Time, time.Duration) { return l.Now(), 0 }
 // Each run has credentials of its own, and printing the store shows none of them.
 func TestCredentials(t *testing.T) {
 	a, b := newFixture(t, func(c *storefake.Config) { c.Temporary = time.Hour }), newFixture(t)
-	if a.Credentials.AccessKeyID == b.Credentials.AccessKeyID || a.Credentials.SecretKey.Equal(b.Credentials.SecretKey) {
+	if a.Credentials.AccessKeyID == b.Credentials.AccessKeyID || a.Credentials.SecretKey.Equal(b.Credentials.SecretKey) ||
+		a.GCSKey.ID() == b.GCSKey.ID() || a.GCSSecret.Equal(b.GCSSecret) || a.CDNKey.Name == b.CDNKey.Name || a.CDNKey.Secret.Equal(b.CDNKey.Secret) ||
+		a.OSS.AccessKeyID == b.OSS.AccessKeyID || a.OSS.AccessKeySecret.Equal(b.OSS.AccessKeySecret) ||
+		a.AzureAccount == b.AzureAccount || a.AzureKey.Secret().Equal(b.AzureKey.Secret()) || a.AzureDelegation.Value.Equal(b.AzureDelegation.Value) {
 		t.Error("two stores have the same credentials")
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%v %+v %#v", a.Store, a.Credentials, a.Store)
-	for _, secret := range []signer.Secret{a.Credentials.SecretKey, a.Credentials.SessionToken} {
-		if secret.Len() < 40 || bytes.Contains(out.Bytes(), secret.Reveal()) {
+	for _, secret := range []signer.Secret{a.Credentials.SecretKey, a.Credentials.SessionToken, a.GCSSecret, a.CDNKey.Secret, a.OSS.AccessKeySecret, a.OSS.SecurityToken,
+		a.AzureKey.Secret(), a.AzureDelegation.Value} {
+		if secret.Len() < 16 || bytes.Contains(out.Bytes(), secret.Reveal()) {
 			t.Errorf("a secret of %d bytes, or a printed one", secret.Len())
 		}
 	}

@@ -17,7 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudsigner/cloudsigner/azure"
+	"github.com/cloudsigner/cloudsigner/cdn"
 	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/gcs"
+	"github.com/cloudsigner/cloudsigner/oss"
 	"github.com/cloudsigner/cloudsigner/s3"
 	"github.com/cloudsigner/cloudsigner/signer"
 	"github.com/cloudsigner/cloudsigner/signer/signertest"
@@ -201,6 +205,85 @@ func TestStore(t *testing.T) {
 	}
 	if status, _ := useURL(t, presignFor(t, sign, signer.Request{Key: "none"}), ""); status != 404 || len(s.Refusals()) != 0 {
 		t.Errorf("%d, %v: what is not there is no refusal", status, s.Refusals())
+	}
+}
+
+// The store holds all five schemes to what was signed, over the same objects.
+func TestStoreProviders(t *testing.T) {
+	s := signertest.NewStore(t, signertest.StoreOptions{})
+	must := func(sign signer.Signer, err error) signer.Signer {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sign
+	}
+	account, err := gcs.ServiceAccountKey(s.GCSKeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := gcs.HMACKey(s.GCSKey.ID(), s.GCSSecret); err != nil || key.ID() != s.GCSKey.ID() {
+		t.Error(err)
+	}
+	storage := must(gcs.New(gcs.Config{Endpoint: s.Endpoint(), Bucket: s.Bucket, Key: s.GCSKey, Clock: s.Clock}))
+	for _, tt := range []struct {
+		name      string
+		sign, put signer.Signer
+	}{
+		{"s3", newStoreSigner(t, s, s.Clock), nil},
+		{"gcs", storage, nil},
+		{"gcs, service account", must(gcs.New(gcs.Config{Endpoint: s.Endpoint(), Bucket: s.Bucket, Key: account, Clock: s.Clock})), nil},
+		{"oss", must(oss.New(oss.Config{Endpoint: s.Endpoint(), Region: s.Region, Bucket: s.Bucket, Credentials: s.OSS, Clock: s.Clock})), nil},
+		{"azure", must(azure.New(azure.Config{Endpoint: s.Endpoint(), Account: s.AzureAccount, Container: s.Bucket, Keys: s.AzureKey, Clock: s.Clock})), nil},
+		{"azure, user delegation", must(azure.New(azure.Config{Endpoint: s.Endpoint(), Account: s.AzureAccount, Container: s.Bucket, Keys: s.AzureDelegation, Clock: s.Clock})), nil},
+		{"cdn", must(cdn.New(cdn.Config{BaseURL: s.CDNBase(), Bucket: s.Bucket, Key: s.CDNKey, Clock: s.Clock})), storage},
+	} {
+		if tt.put == nil {
+			tt.put = tt.sign
+		}
+		use := func(p *signer.Presigned, body string) (int, string) {
+			t.Helper()
+			req, err := p.NewRequest(t.Context(), strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := s.Client().Do(req)
+			if err != nil {
+				t.Fatal(signer.RedactError(err))
+			}
+			defer resp.Body.Close()
+			got, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.StatusCode, string(got)
+		}
+		before := len(s.Refusals())
+		if status, body := use(presignFor(t, tt.put, signer.Request{Method: "PUT", Key: tt.name}), tt.name); status/100 != 2 {
+			t.Errorf("%s: %d %s", tt.name, status, body)
+		}
+		if got, _ := s.Get(tt.name); string(got) != tt.name {
+			t.Errorf("%s: stored is %q", tt.name, got)
+		}
+		p := presignFor(t, tt.sign, signer.Request{Key: tt.name})
+		if status, body := use(p, ""); status != 200 || body != tt.name {
+			t.Errorf("%s: %d %s", tt.name, status, body)
+		}
+		other := *p
+		other.URL = strings.Replace(p.URL, "?", "x?", 1) // behind the key
+		if status, body := use(&other, ""); status/100 != 4 {
+			t.Errorf("%s: another key: %d %s", tt.name, status, body)
+		}
+		s.Advance(time.Minute)
+		if status, body := use(p, ""); status/100 != 4 {
+			t.Errorf("%s: late: %d %s", tt.name, status, body)
+		}
+		if r := s.Refusals()[before:]; len(r) != 2 || !errors.Is(r[0], signer.ErrMismatch) || !errors.Is(r[1], signer.ErrExpired) || r[0].Errors[0].Backend != strings.Split(tt.name, ",")[0] {
+			t.Errorf("%s: %v", tt.name, r)
+		}
+	}
+	if n := len(s.Keys()); n != 7 {
+		t.Errorf("%d objects: %q", n, s.Keys())
 	}
 }
 

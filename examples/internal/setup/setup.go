@@ -2,15 +2,14 @@
 package setup
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strings"
 
-	"github.com/cloudsigner/cloudsigner/s3"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
@@ -20,84 +19,157 @@ type Options struct {
 	Bucket   string
 	Region   string
 	Endpoint string
+	Account  string // Azure's
+	KeyName  string // of Cloud CDN
+	KeyFile  string // of Cloud CDN
 }
 
 // AddFlags defines a flag for each option.
 func (o *Options) AddFlags(fs *flag.FlagSet) {
-	fs.StringVar(&o.Provider, "provider", "s3", "whose scheme to sign with: `s3`")
-	fs.StringVar(&o.Bucket, "bucket", "", "the bucket")
-	fs.StringVar(&o.Region, "region", "", "the region, else $AWS_REGION or $AWS_DEFAULT_REGION")
-	fs.StringVar(&o.Endpoint, "endpoint", "", "the service's `URL` if it is not AWS, else $AWS_ENDPOINT_URL")
+	fs.StringVar(&o.Provider, "provider", o.Provider, "whose scheme to sign with: `"+strings.Join(Providers(), ", ")+"`")
+	fs.StringVar(&o.Bucket, "bucket", "", "the bucket, or the container")
+	fs.StringVar(&o.Region, "region", "", "the region (s3, oss)")
+	fs.StringVar(&o.Endpoint, "endpoint", "", "the `URL` of the service if it is not the provider's own; for cdn that of the CDN")
+	fs.StringVar(&o.Account, "account", "", "the storage account (azure)")
+	fs.StringVar(&o.KeyName, "key-name", "", "the name of the key (cdn)")
+	fs.StringVar(&o.KeyFile, "key-file", "", "the `file` with the key, as gcloud compute sign-url takes it (cdn)")
 }
 
-// Environment is the part of a usage text that says which variables S3 reads.
-const Environment = `  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the credentials
-  AWS_SESSION_TOKEN                         for temporary ones
-  AWS_REGION, AWS_DEFAULT_REGION            where there is no -region
-  AWS_ENDPOINT_URL                          where there is no -endpoint
+// Providers are those that there are.
+func Providers() []string { return []string{"s3", "gcs", "cdn", "azure", "oss"} }
+
+// Environment is the part of a usage text that says which variables are read: those of the providers' own tools.
+const Environment = `  s3     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; AWS_SESSION_TOKEN for temporary ones;
+         AWS_REGION or AWS_DEFAULT_REGION for -region, AWS_ENDPOINT_URL for -endpoint
+  gcs    GOOGLE_APPLICATION_CREDENTIALS, the file of a service account's key, or
+         GS_ACCESS_KEY_ID, GS_SECRET_ACCESS_KEY, an HMAC key; STORAGE_EMULATOR_HOST for -endpoint
+  azure  AZURE_STORAGE_KEY; AZURE_STORAGE_ACCOUNT for -account, AZURE_STORAGE_SERVICE_ENDPOINT for -endpoint
+  oss    OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET; OSS_SESSION_TOKEN for temporary ones;
+         OSS_REGION for -region, OSS_ENDPOINT for -endpoint
+  cdn    none: -endpoint, -key-name and -key-file say all
 `
 
 // ErrProvider is the error for a provider that the examples do not know.
 type ErrProvider string
 
 func (e ErrProvider) Error() string {
-	return fmt.Sprintf("-provider %q is not known; there is s3", string(e))
+	return fmt.Sprintf("-provider %q is not known; there are %s", string(e), strings.Join(Providers(), ", "))
 }
 
-// NewSigner makes the signer of o.Provider.
-func NewSigner(o Options, getenv func(string) string) (signer.Signer, error) {
+// NewSigner makes the signer of o.Provider. All that is wrong is reported, joined.
+func NewSigner(o Options, getenv func(string) string) (s signer.Signer, about string, err error) {
+	in := &inputs{Options: o, getenv: getenv}
+	in.endpoint()
 	switch o.Provider {
 	case "s3":
-		s, _, err := S3(o, getenv)
-		if err != nil {
-			return nil, err
-		}
-		return s, nil
+		s, err = in.s3()
+	case "gcs":
+		s, err = in.gcs()
+	case "cdn":
+		s, err = in.cdn()
+	case "azure":
+		s, err = in.azure()
+	case "oss":
+		s, err = in.oss()
+	default:
+		return nil, "", ErrProvider(o.Provider)
 	}
-	return nil, ErrProvider(o.Provider)
+	if err := errors.Join(append(in.errs, err)...); err != nil {
+		return nil, "", err
+	}
+	return s, in.about(), nil
 }
 
-// S3 makes a signer for o.Bucket, which is required. What o leaves open comes from the variables that AWS's own tools read.
-// All that is wrong is reported, joined: what is found wrong here gets a stand-in, for s3.New to look at the rest.
-func S3(o Options, getenv func(string) string) (*s3.Signer, s3.Config, error) {
-	c := s3.Config{
-		Bucket: o.Bucket,
-		Region: cmp.Or(o.Region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
-	}
-	var errs []error
-	if o.Bucket == "" {
-		errs = append(errs, errors.New("-bucket is missing; name one"))
-	}
-	if value, name := o.EndpointFrom(getenv); value != "" {
-		u, err := parseEndpoint(name, value)
-		if err != nil {
-			errs, u = append(errs, err), &url.URL{Scheme: "https", Host: "stand-in.invalid"}
-		}
-		c.Endpoint = u
-	}
-	id, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
-	if id == "" || secret == "" {
-		errs = append(errs, fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN for temporary ones", signer.ErrCredentials))
-		id, secret = "stand-in", "stand-in"
-	}
-	c.Credentials = s3.Credentials{
-		AccessKeyID:  id,
-		SecretKey:    signer.NewSecret([]byte(secret)),
-		SessionToken: signer.NewSecret([]byte(getenv("AWS_SESSION_TOKEN"))),
-	}
-	s, err := s3.New(c)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, s3.Config{}, err
-	}
-	return s, c, nil
+// inputs are the options, the environment, and what is found wrong with both. What is missing gets a stand-in, for the backend's New to
+// look at the rest.
+type inputs struct {
+	Options
+	getenv func(string) string
+	url    *url.URL // nil for the provider's own
+	errs   []error
 }
 
-// EndpointFrom returns the endpoint as it was written, "" for AWS's own, and the name of the flag or variable that holds it.
+func (in *inputs) wrong(format string, args ...any) {
+	in.errs = append(in.errs, fmt.Errorf(format, args...))
+}
+
+// or returns the option, or the first variable that is set.
+func (in *inputs) or(option string, variables ...string) string {
+	for _, name := range variables {
+		if option == "" {
+			option = in.getenv(name)
+		}
+	}
+	return option
+}
+
+func (in *inputs) bucket() string {
+	if in.Bucket == "" {
+		in.wrong("-bucket is missing; name one")
+		return "stand-in"
+	}
+	return in.Bucket
+}
+
+// pair returns an id and a secret, which go together.
+func (in *inputs) pair(idName, secretName, more string) (id string, secret signer.Secret) {
+	id, text := in.getenv(idName), in.getenv(secretName)
+	if id == "" || text == "" {
+		in.wrong("%w: set %s and %s%s", signer.ErrCredentials, idName, secretName, more)
+		id, text = "stand-in", "stand-in-for-a-secret"
+	}
+	return id, signer.NewSecret([]byte(text))
+}
+
+// file reads a file that an option or a variable names; nil if it cannot.
+func (in *inputs) file(name, path string) []byte {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		in.wrong("%w: %s: %w", signer.ErrCredentials, name, err)
+		return nil
+	}
+	return text
+}
+
+// EndpointFrom returns the endpoint as it was written, "" for the provider's own, and the name of the flag or variable that holds
+// it.
 func (o Options) EndpointFrom(getenv func(string) string) (value, name string) {
-	if o.Endpoint != "" {
+	variable := map[string]string{"s3": "AWS_ENDPOINT_URL", "gcs": "STORAGE_EMULATOR_HOST", "azure": "AZURE_STORAGE_SERVICE_ENDPOINT", "oss": "OSS_ENDPOINT"}[o.Provider]
+	switch {
+	case o.Endpoint != "" || variable == "":
 		return o.Endpoint, "-endpoint"
+	case variable == "STORAGE_EMULATOR_HOST" && getenv(variable) != "" && !strings.Contains(getenv(variable), "://"):
+		return "http://" + getenv(variable), variable // as Google's clients read it
 	}
-	return getenv("AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL"
+	return getenv(variable), variable
+}
+
+func (in *inputs) endpoint() {
+	value, name := in.EndpointFrom(in.getenv)
+	if value == "" {
+		return
+	}
+	var err error
+	if in.url, err = parseEndpoint(name, value); err != nil {
+		in.errs = append(in.errs, err)
+		in.url = &url.URL{Scheme: "https", Host: "stand-in.invalid"}
+	}
+}
+
+// about says where the signer is for.
+func (in *inputs) about() string {
+	where := map[string]string{"s3": "Amazon S3", "gcs": "Google Cloud Storage", "azure": "Azure", "oss": "Alibaba Cloud OSS"}[in.Provider]
+	if in.url != nil {
+		where = in.url.Redacted()
+	}
+	about := "bucket " + in.Bucket + ", "
+	if in.Region != "" {
+		about += "region " + in.Region + ", "
+	}
+	if in.Account != "" {
+		about += "account " + in.Account + ", "
+	}
+	return about + "at " + where
 }
 
 // parseEndpoint wants http:// or https:// in front: without it url.Parse fails, or takes the host for a scheme or a path.

@@ -2,6 +2,7 @@ package azure_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -52,5 +53,17 @@ func TestKeyRing(t *testing.T) {
 	}
 	if _, err := signer.NewKeyRing(one, key("1")); err == nil {
 		t.Error("one key is in the ring twice")
+	}
+}
+
+// A key for users of another tenant has a parameter that versions before 2025-07-05 do not sign.
+func TestDelegatedTenantNeedsAVersion(t *testing.T) {
+	key := delegation()
+	key.SignedDelegatedUserTID = tid
+	for version, good := range map[string]bool{"": false, "2025-05-05": false, "2025-07-05": true} {
+		_, err := azure.New(azure.Config{Account: "myaccount", Container: "photos", Keys: key, Version: version})
+		if good != (err == nil) || !good && !errors.Is(err, signer.ErrRequest) {
+			t.Errorf("%q: %v", version, err)
+		}
 	}
 }

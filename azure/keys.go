@@ -149,6 +149,8 @@ func (k *Key) checkUse(op pipeline.Op, account, version string) error {
 	switch {
 	case k.delegation != nil && version < v2018:
 		return op.Errorf(signer.ErrRequest, "Version", "a user delegation SAS needs %s or later", v2018)
+	case k.delegation != nil && k.delegation.SignedDelegatedUserTID != "" && version < v2025:
+		return op.Errorf(signer.ErrRequest, "Version", "the key is for users of another tenant (SignedDelegatedUserTID), which needs %s or later", v2025)
 	case k.delegation == nil && k.account != account:
 		return op.Errorf(signer.ErrCredentials, "Keys", "the key is one of the account %q, and the signer is for %q", k.account, account)
 	}

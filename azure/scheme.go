@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"bytes"
 	"net/http"
 	"slices"
 	"strconv"
@@ -368,20 +367,15 @@ func compareNames(a, b []byte) int {
 	if d := (len(a) - i) - (len(b) - j); d != 0 { // one goes on
 		return d
 	}
-	if d := len(a) - len(b); d != 0 { // fewer hyphens first
-		return d
-	}
-	return -bytes.Compare(hyphens(a), hyphens(b)) // then the one whose first hyphen is further behind
-}
-
-// hyphens maps a name to a text that is smaller the earlier its hyphens stand.
-func hyphens(name []byte) []byte {
-	return bytes.Map(func(r rune) rune {
-		if r == '-' {
-			return '0'
+	for i := range min(len(a), len(b)) { // the one whose first hyphen is further behind
+		if a[i] != b[i] {
+			if a[i] == '-' {
+				return 1
+			}
+			return -1
 		}
-		return '1'
-	}, name)
+	}
+	return len(a) - len(b)
 }
 
 func rank(c byte) int {

@@ -42,8 +42,8 @@ func azureBenchDelegation() azure.UserDelegationKey {
 		Value: signer.NewSecret([]byte("0123456789abcdef0123456789abcdef"))}
 }
 
-// An azureWork is one of the jobs that are measured: a GET with an account key, with a user delegation key, and a PUT. All are in the
-// SDK's version, so that it signs the same.
+// An azureWork is one of the jobs that are measured: a GET with an account key, with a user delegation key, and a PUT. All are
+// in the SDK's version, so that it signs the same.
 type azureWork struct {
 	name      string
 	delegated bool

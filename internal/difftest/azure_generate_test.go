@@ -224,8 +224,8 @@ func (g gen) azureRequest(p *azurePair) signer.Request {
 	return r
 }
 
-// messageHeader holds headers as Shared Key signs them, with the names that a service takes, whose order is not that of bytes. Values
-// have no blanks at their ends, and headers of HTTP's own one value: see TestAzureQuirkHeaderValues.
+// messageHeader holds headers as Shared Key signs them, with the names that a service takes, whose order is not that of bytes.
+// Values have no blanks at their ends, and headers of HTTP's own one value: see TestAzureQuirkHeaderValues.
 func (g gen) messageHeader() http.Header {
 	h := make(http.Header)
 	for range g.IntN(6) {

@@ -27,9 +27,9 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// This file holds where azblob v1.7.0 (paths are in sdk/storage/azblob) and we differ on purpose, a test for each: what it does, what we do,
-// and who decides. The pages are those under https://learn.microsoft.com/en-us/rest/api/storageservices/. The tests fail when the SDK
-// changes, but for bugs that are mended in the newest.
+// This file holds where azblob v1.7.0 (paths are in sdk/storage/azblob) and we differ on purpose, a test for each: what it
+// does, what we do, and who decides. The pages are those under https://learn.microsoft.com/en-us/rest/api/storageservices/. The
+// tests fail when the SDK changes, but for bugs that are mended in the newest.
 
 // azureExample is a pair at the public endpoint, with the 24th of November 2026 for a clock.
 func azureExample(t *testing.T, version string, delegated bool) *azurePair {
@@ -80,9 +80,10 @@ func (p *azurePair) mac(t *testing.T, toSign string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// The SDK writes whatever Version it is told into sv and signs the newest string all the same (sas/service.go, SignWithSharedKey and
-// SignWithUserDelegation; sas/account.go), so that services refuse the SAS. Ours is what create-service-sas,
-// create-user-delegation-sas and create-account-sas have for the version. https://github.com/Azure/azure-sdk-for-go/issues/18777
+// The SDK writes whatever Version it is told into sv and signs the newest string all the same (sas/service.go,
+// SignWithSharedKey and SignWithUserDelegation; sas/account.go), so that services refuse the SAS. Ours is what
+// create-service-sas, create-user-delegation-sas and create-account-sas have for the version.
+// https://github.com/Azure/azure-sdk-for-go/issues/18777
 func TestAzureQuirkIgnoresTheVersion(t *testing.T) {
 	for _, c := range []struct {
 		version   string
@@ -124,8 +125,8 @@ func TestAzureQuirkIgnoresTheVersion(t *testing.T) {
 }
 
 // The SDK builds srh and srq from a map, in the map's order (sas/service.go, formatSignedRequestHeaders and
-// formatSignedRequestQueryParameters), so that one request has several signatures. All are valid, as the service takes the order of the
-// list. Ours is sorted, so that there is one, and caches see one URL; our Verifier takes any order.
+// formatSignedRequestQueryParameters), so that one request has several signatures. All are valid, as the service takes the
+// order of the list. Ours is sorted, so that there is one, and caches see one URL; our Verifier takes any order.
 func TestAzureQuirkListsInMapOrder(t *testing.T) {
 	p := azureExample(t, "2026-04-06", true)
 	a := azure.SAS{Blob: "k", Permissions: "r", Header: http.Header{"X-A": {"1"}, "X-B": {"2"}, "X-C": {"3"}}, Query: url.Values{"a": {"1"}, "b": {"2"}, "c": {"3"}}}
@@ -174,8 +175,8 @@ func TestAzureQuirkLosesTheVersion(t *testing.T) {
 	}
 }
 
-// The SDK signs a backslash in a blob's name as a slash (sas/service.go, getCanonicalName). No page says so; Azurite signs it as it is.
-// We refuse such names, and our Verifier does.
+// The SDK signs a backslash in a blob's name as a slash (sas/service.go, getCanonicalName). No page says so. We refuse such
+// names, and our Verifier does.
 func TestAzureQuirkTurnsBackslashes(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	turned := p.theirs(t, sas.BlobSignatureValues{BlobName: `a\b`, Permissions: "r"})
@@ -186,8 +187,8 @@ func TestAzureQuirkTurnsBackslashes(t *testing.T) {
 	assert.ErrorIs(t, err, signer.ErrMalformed)
 }
 
-// Up to 1.8.0 the SDK counts a slash at the end of a directory as one more directory (sas/service.go, getDirectoryDepth). create-service-sas:
-// the depth of a directory is the number of folders.
+// The SDK counts a slash at the end of a directory as one more directory (sas/service.go, getDirectoryDepth); 1.8.3 does not.
+// create-service-sas: the depth of a directory is the number of directories down to it.
 func TestAzureQuirkCountsTheLastSlash(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	theirs := p.theirs(t, sas.BlobSignatureValues{Directory: "a/b/", Permissions: "r"})
@@ -200,8 +201,8 @@ func TestAzureQuirkCountsTheLastSlash(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// The SDK writes a range from an address to itself with both ends (sas/query_params.go, IPRange.String), ours as the one address. It is
-// the same to the service.
+// The SDK writes a range from an address to itself with both ends (sas/query_params.go, IPRange.String), ours as the one
+// address. It is the same to the service.
 func TestAzureQuirkWritesRangesOfOne(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	ip := net.IPv4(192, 0, 2, 1)
@@ -215,8 +216,7 @@ func TestAzureQuirkWritesRangesOfOne(t *testing.T) {
 	}
 }
 
-// The SDK signs IPv6 addresses (sas/query_params.go, IPRange), which create-service-sas does not know ("Service SAS support only IPv4 addresses" and
-// alike on the other pages); we refuse them.
+// The SDK signs IPv6 addresses (sas/query_params.go, IPRange). create-service-sas knows IPv4 only, and we refuse others.
 func TestAzureQuirkSignsIPv6(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	theirs := p.theirs(t, sas.BlobSignatureValues{BlobName: "k", Permissions: "r", IPRange: sas.IPRange{Start: net.ParseIP("2001:db8::1")}})
@@ -225,8 +225,9 @@ func TestAzureQuirkSignsIPv6(t *testing.T) {
 	assert.ErrorIs(t, err, signer.ErrUnsupported)
 }
 
-// The SDK signs the headers of a user delegation SAS as it is given them (sas/service.go, formatSignedRequestHeaders): names with capitals,
-// and values with blanks at their ends, which no client sends. We sign lower-case names and values as they are sent (RFC 9110).
+// The SDK signs the headers of a user delegation SAS as it is given them (sas/service.go, formatSignedRequestHeaders): names
+// with capitals, and values with blanks at their ends, which no client sends. We sign lower-case names and values as they are
+// sent (RFC 9110).
 func TestAzureQuirkSignsNamesAsTheyAre(t *testing.T) {
 	p := azureExample(t, "2026-04-06", true)
 	theirs := p.theirs(t, sas.BlobSignatureValues{BlobName: "k", Permissions: "r", SignedRequestHeaders: map[string]string{"X-Custom": " 1 "}})
@@ -237,8 +238,9 @@ func TestAzureQuirkSignsNamesAsTheyAre(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "\nx-custom:1\n", "\nX-Custom: 1 \n", 1)), theirs.Get("sig"))
 }
 
-// The SDK has no permission y for containers (sas/service.go, parseContainerPermissions), Microsoft's SDK for Rust has it (azure_storage_sas),
-// and create-service-sas lists it for blobs. We take it from 2020-02-10 on, as it does no harm where the service does not know it.
+// The SDK has no permission y for containers (sas/service.go, parseContainerPermissions), Microsoft's SDK for Rust has it
+// (azure_storage_sas), and create-service-sas lists it for blobs. We take it from 2020-02-10 on, as it does no harm where the
+// service does not know it.
 func TestAzureQuirkNoPermanentDeleteInContainers(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	start, end := p.life(time.Hour)
@@ -248,7 +250,8 @@ func TestAzureQuirkNoPermanentDeleteInContainers(t *testing.T) {
 	assert.Equal(t, "yl", ours.Get("sp"))
 }
 
-// Up to 1.8.2 the SDK writes the local time of day with a Z behind it (sas/query_params.go, formatTime). formatting-datetime-values: Z is UTC.
+// Up to 1.8.2 the SDK writes the local time of day with a Z behind it (sas/query_params.go, formatTime).
+// formatting-datetime-values: Z is UTC.
 func TestAzureQuirkForgetsTheZone(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	east := time.FixedZone("", 2*60*60)
@@ -259,9 +262,9 @@ func TestAzureQuirkForgetsTheZone(t *testing.T) {
 	assert.Equal(t, "2026-11-24T13:00:00Z", ours.Get("se"))
 }
 
-// The SDK writes fields into a SAS that the SAS does not have and that it has not signed: object ids and a correlation id into a service SAS, an access
-// policy into a user delegation SAS (sas/service.go, the end of both functions). create-service-sas and create-user-delegation-sas have no such
-// fields. We refuse to make such a SAS, and our Verifier refuses to take it.
+// The SDK writes fields into a SAS that the SAS does not have and that it has not signed: object ids and a correlation id into
+// a service SAS, an access policy into a user delegation SAS (sas/service.go, the end of both functions). create-service-sas
+// and create-user-delegation-sas have no such fields. We refuse to make such a SAS, and our Verifier refuses to take it.
 func TestAzureQuirkWritesWhatIsNotSigned(t *testing.T) {
 	for _, c := range []struct {
 		delegated bool
@@ -290,8 +293,9 @@ func TestAzureQuirkWritesWhatIsNotSigned(t *testing.T) {
 	}
 }
 
-// The SDK signs a stored access policy together with permissions (sas/service.go). A service that has them in the policy refuses that ("Access policy fields
-// can be associated with signature or SAS identifier but not both"), so we ask for one of the two.
+// The SDK signs a stored access policy together with permissions (sas/service.go). A service that has them in the policy
+// refuses that ("Access policy fields can be associated with signature or SAS identifier but not both"), so we ask for one of
+// the two.
 func TestAzureQuirkPolicyAndPermissions(t *testing.T) {
 	p := azureExample(t, "2026-04-06", false)
 	theirs := p.theirs(t, sas.BlobSignatureValues{BlobName: "k", Permissions: "r", Identifier: "policy-1"})
@@ -309,8 +313,8 @@ func TestAzureQuirkPolicyAndPermissions(t *testing.T) {
 }
 
 // The SDK takes the first label of the host for the account when it gets a user delegation key (service/client.go,
-// GetUserDelegationCredential), which is wrong for an address and for a domain of one's own. The account is part of every string to sign
-// (create-user-delegation-sas), and ours is told it.
+// GetUserDelegationCredential), which is wrong for an address and for a domain of one's own. The account is part of every
+// string to sign (create-user-delegation-sas), and ours is told it.
 func TestAzureQuirkGuessesTheAccount(t *testing.T) {
 	p := azureExample(t, "2026-04-06", true)
 	key := p.config.Keys.(azure.UserDelegationKey)
@@ -325,7 +329,8 @@ func TestAzureQuirkGuessesTheAccount(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "/blob/myaccount/", "/blob/127/", 1)), q.Signature())
 }
 
-// From here on: Shared Key, of which the SDK's part is internal/exported/shared_key_credential.go, and the page authorize-with-shared-key.
+// From here on: Shared Key, of which the SDK's part is internal/exported/shared_key_credential.go, and the page
+// authorize-with-shared-key.
 
 // bothMessages signs a request on both sides.
 func bothMessages(t *testing.T, m *messenger, p *azurePair) (ours, theirs, toSign string) {
@@ -361,8 +366,8 @@ func azureMessage(t *testing.T, version string, header http.Header) (*messenger,
 	return m, p
 }
 
-// The SDK signs values with the blanks at their ends, which no client sends, and the first of several values of a header of HTTP's own (getHeader). We sign
-// what is sent: "Trim any white space", and several values with commas, as a list (RFC 9110).
+// The SDK signs values with the blanks at their ends, which no client sends, and the first of several values of a header of
+// HTTP's own (getHeader). We sign what is sent: without such blanks, and several values with commas, as a list (RFC 9110).
 func TestAzureQuirkHeaderValues(t *testing.T) {
 	m, p := azureMessage(t, "2026-04-06", http.Header{"X-Ms-Tags": {" a "}, "If-Match": {`"1"`, `"2"`}})
 	ours, theirs, toSign := bothMessages(t, m, p)
@@ -372,7 +377,8 @@ func TestAzureQuirkHeaderValues(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.NewReplacer("x-ms-tags:a\n", "x-ms-tags: a \n", `"1","2"`, `"1"`).Replace(toSign)), theirs)
 }
 
-// The SDK sorts parameters before it turns their names into lower case (buildCanonicalizedResource). The page has it the other way round.
+// The SDK sorts parameters before it turns their names into lower case (buildCanonicalizedResource). The page has it the other
+// way round.
 func TestAzureQuirkSortsCapitals(t *testing.T) {
 	m, p := azureMessage(t, "2026-04-06", nil)
 	m.url = p.place("photos", "k") + "?comp=metadata&Timeout=30"
@@ -382,8 +388,9 @@ func TestAzureQuirkSortsCapitals(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "comp:metadata\ntimeout:30", "timeout:30\ncomp:metadata", 1)), theirs)
 }
 
-// The SDK looks for a header under the name Content-MD5 (getHeader, internal/shared/shared.go), which is not the one that net/http gives it: who sets it with
-// http.Header.Set in a policy of the pipeline has it sent and not signed. The same goes for x-ms-date, which it therefore always replaces.
+// The SDK looks for a header under the name Content-MD5 (getHeader, internal/shared/shared.go), which is not the one that
+// net/http gives it: who sets it with http.Header.Set in a policy of the pipeline has it sent and not signed. The same goes for
+// x-ms-date, which it therefore always replaces.
 func TestAzureQuirkSpellsContentMD5(t *testing.T) {
 	m, p := azureMessage(t, "2026-04-06", http.Header{"Content-Md5": {"AAAAAA=="}, "X-Ms-Date": {"Tue, 24 Nov 2026 12:00:00 GMT"}})
 	ours, theirs, toSign := bothMessages(t, m, p)
@@ -396,8 +403,8 @@ func TestAzureQuirkSpellsContentMD5(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "\nAAAAAA==\n", "\n\n", 1)), theirs)
 }
 
-// The SDK signs in the way of newer services whatever x-ms-version says. Before 2016-05-31 headers with an empty value are left out, and before 2015-02-21 a
-// Content-Length of zero is written.
+// The SDK signs in the way of newer services whatever x-ms-version says. Before 2016-05-31 headers with an empty value are left
+// out, and before 2015-02-21 a Content-Length of zero is written.
 func TestAzureQuirkSignsOldMessagesAsNew(t *testing.T) {
 	m, p := azureMessage(t, "2015-02-21", http.Header{"X-Ms-Meta-A": {""}})
 	ours, theirs, toSign := bothMessages(t, m, p)
@@ -413,8 +420,9 @@ func TestAzureQuirkSignsOldMessagesAsNew(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "PUT\n\n\n0\n", "PUT\n\n\n\n", 1)), theirs)
 }
 
-// Names of headers that no service takes (metadata are identifiers of C#: letters, digits, underscores) are in another order where they have a plus: the SDK has it
-// behind all other punctuation (getWeightTables), we by its byte. So it is with apostrophes, which the SDK passes over like hyphens.
+// Names of headers that no service takes (metadata are identifiers of C#: letters, digits, underscores) are in another order
+// where they have a plus: the SDK has it behind all other punctuation (getWeightTables), we by its byte. So it is with
+// apostrophes, which the SDK passes over like hyphens.
 func TestAzureQuirkOrdersPluses(t *testing.T) {
 	m, p := azureMessage(t, "2026-04-06", http.Header{"X-Ms-Meta-A+": {"1"}, "X-Ms-Meta-A_": {"2"}})
 	ours, theirs, toSign := bothMessages(t, m, p)
@@ -423,7 +431,8 @@ func TestAzureQuirkOrdersPluses(t *testing.T) {
 	assert.Equal(t, p.mac(t, strings.Replace(toSign, "x-ms-meta-a+:1\nx-ms-meta-a_:2\n", "x-ms-meta-a_:2\nx-ms-meta-a+:1\n", 1)), theirs)
 }
 
-// GetSASURL of the SDK's clients is Presign with the permissions that it is given. The URL is written in another way, and is the same.
+// GetSASURL of the SDK's clients is Presign with the permissions that it is given. The URL is written in another way, and is
+// the same.
 func TestAzureClientGetSASURL(t *testing.T) {
 	p := azureExample(t, sas.Version, false)
 	for _, name := range []string{benchKey, "k", "a/b//c/", "é", "日本/🦊", "%2F%20+", "a?b#c", "~'()*!$&,;=:@", "x y\u00a0z"} {

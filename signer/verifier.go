@@ -55,7 +55,8 @@ type Grant struct {
 	SignedHeaders []string // lower case, sorted
 
 	// Header holds the signed headers but Host as they were signed: a signature does not tell several lines of one name from
-	// one line with commas, so each has one value here. Tokens and encryption keys are left out. Nil where there is none.
+	// one line with commas, nor, in most schemes, one blank from several, so each has one value here, with single blanks. Tokens,
+	// encryption keys and cookies are left out. Nil where there is none.
 	Header http.Header
 
 	Payload     string // the signed SHA-256 of the body in hex, or the signed word for a body in chunks; "" where none is signed

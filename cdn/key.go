@@ -51,7 +51,7 @@ func ParseKey(name, base64url string) (Key, error) {
 		encoding = base64.URLEncoding
 	}
 	secret, err := encoding.DecodeString(text)
-	if err != nil {
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
 		return Key{}, op.Errorf(signer.ErrCredentials, "Secret", "it is not base64url (letters, digits, - and _, not + and /); check that it was copied whole")
 	}
 	k := Key{Name: name, Secret: signer.NewSecret(secret)}

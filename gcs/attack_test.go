@@ -410,3 +410,18 @@ func BenchmarkAttackLongRequests(b *testing.B) {
 		}
 	}
 }
+
+// Names of headers come from strangers: they are cut before they go into an error.
+func TestAttackLongHeaderNames(t *testing.T) {
+	p := presign(t, newSigner(t), signer.Request{Key: "k", Expires: time.Minute})
+	long := "x-goog-" + strings.Repeat("a", 500_000)
+	loose := received(t, p, nil)
+	loose.Header[http.CanonicalHeaderKey(long)] = []string{"1"}
+	missing := received(t, p, nil)
+	missing.RequestURI = strings.Replace(missing.RequestURI, "SignedHeaders=host", "SignedHeaders=host%3B"+long, 1)
+	for name, r := range map[string]*http.Request{"unsigned": loose, "missing": missing} {
+		if _, err := newVerifier(t).Verify(ctx, r); err == nil || len(err.Error()) > 500 {
+			t.Errorf("%s: an error of %d bytes", name, len(fmt.Sprint(err)))
+		}
+	}
+}

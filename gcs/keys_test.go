@@ -468,7 +468,14 @@ func TestHMACKeyInFIPSMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	presign(t, newSigner(t, func(c *gcs.Config) { c.Key = key }), signer.Request{Key: "k", Expires: time.Minute})
+	p := presign(t, newSigner(t, func(c *gcs.Config) { c.Key = key }), signer.Request{Key: "k", Expires: time.Minute})
+
+	// A verifier's lookup may return such a secret too.
+	v := newVerifier(t, func(c *gcs.VerifierConfig) {
+		c.Secret = func(context.Context, string) (signer.Secret, error) { return signer.NewSecret([]byte("x")), nil }
+	})
+	_, err = v.Verify(ctx, received(t, p, nil))
+	wantError(t, err, signer.ErrCredentials, "Secret")
 }
 
 // printers are the ways in which a value gets into a log.

@@ -832,3 +832,15 @@ func TestWithRealKey(t *testing.T) {
 		t.Errorf("got %+v, %v", g, err)
 	}
 }
+
+// A Token's error may be a *url.Error with the whole URL in it.
+func TestTokenErrorsHideTheirURL(t *testing.T) {
+	c := config(&fake{})
+	c.Token = func(context.Context) (string, time.Time, error) {
+		return "", time.Time{}, &url.Error{Op: "Post", URL: "https://sts.example/?X-Amz-Signature=5ec7e7", Err: errors.New("refused")}
+	}
+	_, err := mustNew(t, c).Sign(t.Context(), []byte("text"))
+	if !errors.Is(err, signer.ErrRemote) || strings.Contains(err.Error(), "5ec7e7") {
+		t.Errorf("%v", err)
+	}
+}

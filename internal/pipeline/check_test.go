@@ -223,3 +223,16 @@ func TestOverridesListsEveryField(t *testing.T) {
 		t.Errorf("%d of %d fields", len(seen), v.NumField())
 	}
 }
+
+// Where a scheme is forgotten, url.Parse takes a password for something else.
+func TestCheckEndpointHidesPasswords(t *testing.T) {
+	for _, text := range []string{"minio:s3cr3t@storage.example.com:9000", "https:minio:s3cr3t@h", "https:///minio:s3cr3t@h", "https://minio:s3cr3t@h"} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckEndpoint(Op{"s3", "new"}, u); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -55,6 +55,14 @@ func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Reque
 	if err != nil {
 		return nil, &Error{Op: "new request", Field: "URL", Err: fmt.Errorf("%w: %w", ErrRequest, RedactError(err))}
 	}
+	if err := p.dress(req); err != nil {
+		return nil, err
+	}
+	return req, nil
+}
+
+// dress gives req what the URL's holder must send.
+func (p *Presigned) dress(req *http.Request) error {
 	for name, values := range p.Header {
 		switch http.CanonicalHeaderKey(name) {
 		case "Host":
@@ -64,15 +72,15 @@ func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Reque
 		case "Content-Length":
 			n, err := strconv.ParseInt(strings.Join(values, ","), 10, 64)
 			if err != nil || n < 0 {
-				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf("%w: not a number of bytes", ErrRequest)}
+				return &Error{Op: "new request", Field: name, Err: fmt.Errorf("%w: not a number of bytes", ErrRequest)}
 			}
 			empty := req.Body == nil || req.Body == http.NoBody
 			switch known := empty || req.ContentLength > 0; {
 			case known && req.ContentLength != n:
-				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf(
+				return &Error{Op: "new request", Field: name, Err: fmt.Errorf(
 					"%w: the URL is signed for a body of %d bytes, this one has %d", ErrRequest, n, req.ContentLength)}
 			case !known && n == 0:
-				return nil, &Error{Op: "new request", Field: name, Err: fmt.Errorf(
+				return &Error{Op: "new request", Field: name, Err: fmt.Errorf(
 					"%w: the URL is signed for an empty body; pass nil", ErrRequest)}
 			}
 			req.ContentLength = n
@@ -81,7 +89,7 @@ func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Reque
 			req.Header[name] = slices.Clone(values)
 		}
 	}
-	return req, nil
+	return nil
 }
 
 // CacheControl returns the Cache-Control value for an answer that carries the URL (a redirect to it, a page that

@@ -150,7 +150,7 @@ func Require(v Verifier, next http.Handler) http.Handler {
 			if errors.Is(err, ErrUnsigned) {
 				w.Header().Set("WWW-Authenticate", "Signature") // RFC 9110 wants a challenge with a 401; no registered scheme fits
 			}
-			status, text := refusal(err)
+			status, text := answerTo(err)
 			http.Error(w, text, status)
 			return
 		}
@@ -167,8 +167,8 @@ func Require(v Verifier, next http.Handler) http.Handler {
 	})
 }
 
-// refusal maps an error to a status and a text that tells nothing a stranger should not know.
-func refusal(err error) (int, string) {
+// answerTo maps an error to a status and a text that tells nothing a stranger should not know.
+func answerTo(err error) (int, string) {
 	switch {
 	case errors.Is(err, ErrUnsigned):
 		return http.StatusUnauthorized, ErrUnsigned.Error()

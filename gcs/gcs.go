@@ -11,7 +11,8 @@
 //
 // Who signs is a service account, with its RSA key: in a file (ServiceAccountKey, PEMKey), in a KMS, an HSM or a TPM (RSAKey),
 // or kept by Google and used through IAM's signBlob (gcs/iam, RemoteKey). An HMAC key (HMACKey) signs a thousand times
-// faster. What a URL can do is what its account may do when the URL is used.
+// faster. With a Window, the others sign a URL once and remember the signature: up to 4096 of them for each Signer, 4 MiB at
+// most, until others take their place. What a URL can do is what its account may do when the URL is used.
 //
 // # Uploads
 //
@@ -82,6 +83,7 @@ type Signer struct {
 	life     time.Duration // of signatures; 0 for ever
 	clock    pipeline.Clock
 	limits   pipeline.Limits
+	memory   *memory   // nil for HMAC keys, which sign faster than it could find anything
 	scratch  sync.Pool // of *sigv4.Scratch
 }
 
@@ -118,7 +120,7 @@ func New(c Config) (*Signer, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Signer{
+	s := &Signer{
 		endpoint: e,
 		bucket:   c.Bucket,
 		home:     home,
@@ -126,7 +128,11 @@ func New(c Config) (*Signer, error) {
 		life:     life,
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, 0)},
-	}, nil
+	}
+	if _, ok := c.Key.(*hmacKey); !ok {
+		s.memory = newMemory()
+	}
+	return s, nil
 }
 
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and
@@ -225,7 +231,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, r *signer.Reques
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
 	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign)
+	w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil)
 	return plan, offset, err
 }
 
@@ -345,14 +351,22 @@ func (s *Signer) auth(plan *pipeline.Plan) authParams {
 	return authParams{algorithm: s.key.Algorithm(), id: s.key.ID(), stamp: stamp, scope: s.endpoint.scope(stamp), expires: plan.End - plan.Start}
 }
 
-// appendSignature lets the key sign and appends the signature in hex.
-func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte) ([]byte, error) {
+// appendSignature lets the key sign and appends the signature in hex. What is stable until some time is signed once.
+func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte, stableUntil int64) ([]byte, error) {
 	if k, ok := s.key.(*hmacKey); ok {
 		return k.keys.Key(k.secret, *scope).AppendSignature(dst, toSign), nil
+	}
+	if stableUntil > 0 {
+		if known := s.memory.recall(toSign); known != nil {
+			return hex.AppendEncode(dst, known), nil
+		}
 	}
 	signature, err := s.key.Sign(ctx, toSign)
 	switch {
 	case err == nil && len(signature.Bytes) > 0:
+		if stableUntil > 0 {
+			s.memory.remember(toSign, signature.Bytes, stableUntil)
+		}
 		return hex.AppendEncode(dst, signature.Bytes), nil
 	case err == nil:
 		return dst, op.Errorf(signer.ErrRemote, "Key", "it gave an empty signature")
@@ -414,7 +428,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
 	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign); err != nil {
+	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil); err != nil {
 		return nil, err
 	}
 
@@ -485,7 +499,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
 	w.URL = auth.appendAuthorization(w.URL[:0], w.Headers)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign); err != nil {
+	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil); err != nil {
 		return err
 	}
 

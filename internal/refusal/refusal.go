@@ -162,7 +162,7 @@ func (r *Refusal) Kind() Kind {
 		return r.about(Other, "signature expired")
 	case "AuthenticationFailed", "InvalidAuthenticationInfo": // Azure
 		return r.about(Mismatch, "specified time frame", "specified key time frame", "date header too old")
-	case "SignatureDoesNotMatch", "InvalidSignatureException":
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "AuthorizationFailure": // the last is Azurite's
 		return Mismatch
 	}
 	return Other

@@ -63,7 +63,7 @@ func (v Verdict) String() string {
 const (
 	slack      = 250 * time.Millisecond // servers reuse the string of Date
 	driftRate  = 10_000                 // clocks part by 1/driftRate: 100 ppm
-	deadBand   = 500 * time.Millisecond // a correction in force stays while the estimate moves less
+	deadBand   = 500 * time.Millisecond // a correction in force stays while it is wrong by less
 	maxSamples = 8                      // of one authority
 	maxSeries  = 256                    // authorities
 )
@@ -237,14 +237,14 @@ func (s *Source) election(elapsed time.Duration) (region, bool) {
 }
 
 // correct decides on the correction to be in force, with hysteresis: a jittering estimate must not change the bytes of
-// URLs that are to be stable.
+// URLs that are to be stable. What is in force stays while it is possible.
 func (s *Source) correct(r region, inForce, elapsed time.Duration) known {
 	k := known{Estimate{r.low, r.high, inForce, r.count}, elapsed, r.newest + s.options.MaxAge}
 	middle := r.middle()
 	switch off := r.distance(0); {
 	case off == 0: // the machine may be right
 		k.Offset = 0
-	case inForce == 0 && off > s.options.Threshold, inForce != 0 && (middle-inForce).Abs() > deadBand:
+	case inForce == 0 && off > s.options.Threshold, inForce != 0 && r.distance(inForce) > 0 && (middle-inForce).Abs() > deadBand:
 		k.Offset = middle
 	}
 	return k

@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -12,13 +13,15 @@ import (
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/s3"
+	"github.com/cloudsigner/cloudsigner/signer"
 )
 
 const (
-	aws   = "https://s3.eu-west-1.amazonaws.com/b/k"
-	gcs   = "https://storage.googleapis.com/b/k"
-	azure = "https://account.blob.core.windows.net/c/b"
-	minio = "https://minio.example.com/b/k"
+	awsURL   = "https://s3.eu-west-1.amazonaws.com/b/k"
+	gcsURL   = "https://storage.googleapis.com/b/k"
+	azureURL = "https://account.blob.core.windows.net/c/b"
+	minioURL = "https://minio.example.com/b/k"
 )
 
 // A world has a machine, whose clock a test moves, and servers that are ahead of it.
@@ -75,11 +78,11 @@ func near(got, want time.Duration) bool { return (got - want).Abs() < time.Secon
 func TestTwoAnswersMustAgree(t *testing.T) {
 	w := newWorld()
 	s := clock.NewSource(w, clock.Options{})
-	w.learn(t, s, aws, time.Hour, 1)
+	w.learn(t, s, awsURL, time.Hour, 1)
 	if got := offsetAt(s, "s3.eu-west-1.amazonaws.com"); got != 0 {
 		t.Errorf("one answer corrects by %v", got)
 	}
-	w.learn(t, s, aws, time.Hour, 1)
+	w.learn(t, s, awsURL, time.Hour, 1)
 	got := offsetAt(s, "s3.eu-west-1.amazonaws.com")
 	if !near(got, time.Hour) {
 		t.Errorf("two answers correct by %v", got)
@@ -102,10 +105,10 @@ func TestEstimateNarrowsAndAges(t *testing.T) {
 		e := s.Estimate("minio.example.com")
 		return e.High - e.Low
 	}
-	w.learn(t, s, minio, 7*time.Minute, 2)
+	w.learn(t, s, minioURL, 7*time.Minute, 2)
 	two := width()
 	for range 6 {
-		w.learn(t, s, minio, 7*time.Minute, 1)
+		w.learn(t, s, minioURL, 7*time.Minute, 1)
 		w.now = w.now.Add(130 * time.Millisecond)
 	}
 	eight := width()
@@ -124,25 +127,25 @@ func TestHysteresis(t *testing.T) {
 	changes := 0
 	s := clock.NewSource(w, clock.Options{OnChange: func(clock.Change) { changes++ }})
 	at := func() time.Duration { return offsetAt(s, "minio.example.com") }
-	w.learn(t, s, minio, 1900*time.Millisecond, 20)
+	w.learn(t, s, minioURL, 1900*time.Millisecond, 20)
 	if at() != 0 {
 		t.Errorf("1.9 s, which is below the threshold, is corrected by %v", at())
 	}
-	w.learn(t, s, minio, 4*time.Second, 20)
+	w.learn(t, s, minioURL, 4*time.Second, 20)
 	on := at()
 	if !near(on, 4*time.Second) {
 		t.Errorf("4 s are corrected by %v", on)
 	}
 	before := changes
-	w.learn(t, s, minio, 4*time.Second-200*time.Millisecond, 20)
+	w.learn(t, s, minioURL, 4*time.Second-200*time.Millisecond, 20)
 	if at() != on || changes != before {
 		t.Errorf("200 ms less, within the dead band, move the correction from %v to %v", on, at())
 	}
-	w.learn(t, s, minio, 1900*time.Millisecond, 20)
+	w.learn(t, s, minioURL, 1900*time.Millisecond, 20)
 	if !near(at(), 1900*time.Millisecond) {
 		t.Errorf("1.9 s, while a correction is in force, are corrected by %v", at())
 	}
-	w.learn(t, s, minio, 0, 20)
+	w.learn(t, s, minioURL, 0, 20)
 	if at() != 0 {
 		t.Errorf("the machine is right again, and still corrected by %v", at())
 	}
@@ -159,13 +162,13 @@ func TestRefusalCountsAlone(t *testing.T) {
 		body      func(skew time.Duration, w *world) string
 	}{
 		// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-		{"S3, header", aws, func(d time.Duration, w *world) string {
+		{"S3, header", awsURL, func(d time.Duration, w *world) string {
 			return xml("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", "<ServerTime>"+iso(d, w)+"</ServerTime>")
 		}},
-		{"S3, expired URL", aws, func(d time.Duration, w *world) string {
+		{"S3, expired URL", awsURL, func(d time.Duration, w *world) string {
 			return xml("AccessDenied", "Request has expired", "<ServerTime>"+iso(d, w)+"</ServerTime>")
 		}},
-		{"S3, URL from the future", aws, func(d time.Duration, w *world) string {
+		{"S3, URL from the future", awsURL, func(d time.Duration, w *world) string {
 			return xml("AccessDenied", "Request is not yet valid", "<ServerTime>"+iso(d, w)+"</ServerTime>")
 		}},
 		// https://www.alibabacloud.com/help/en/oss/user-guide/0002-00000504
@@ -173,12 +176,12 @@ func TestRefusalCountsAlone(t *testing.T) {
 			return xml("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", "<ServerTime>"+iso(d, w)+"</ServerTime>")
 		}},
 		// https://learn.microsoft.com/en-us/rest/api/storageservices/create-service-sas
-		{"Azure, SAS", azure, func(d time.Duration, w *world) string {
+		{"Azure, SAS", azureURL, func(d time.Duration, w *world) string {
 			return "\ufeff" + xml("AuthenticationFailed", "Server failed to authenticate the request.",
 				"<AuthenticationErrorDetail>Signature not valid in the specified time frame: Start [x] - Expiry [y] - Current ["+date(d, w)+"]</AuthenticationErrorDetail>")
 		}},
 		// https://cloud.google.com/storage/docs/xml-api/reference-status
-		{"GCS, no time in the body", gcs, func(time.Duration, *world) string {
+		{"GCS, no time in the body", gcsURL, func(time.Duration, *world) string {
 			return xml("RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.", "")
 		}},
 	} {
@@ -206,10 +209,10 @@ func TestBodyBeforeDate(t *testing.T) {
 	s := clock.NewSource(w, clock.Options{})
 	body := xml("RequestTimeTooSkewed", "", "<ServerTime>"+w.now.Add(time.Hour).UTC().Format("2006-01-02T15:04:05.123Z")+"</ServerTime>")
 	epoch := func(o *clock.Observation) { o.Header.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT") }
-	if v := s.Observe(w.answer(minio, 0, epoch)); v != clock.Implausible {
+	if v := s.Observe(w.answer(minioURL, 0, epoch)); v != clock.Implausible {
 		t.Errorf("1970 is %v", v)
 	}
-	if v := s.Observe(w.answer(minio, 0, epoch, refused(body))); v != clock.Accepted || !near(offsetAt(s, "minio.example.com"), time.Hour) {
+	if v := s.Observe(w.answer(minioURL, 0, epoch, refused(body))); v != clock.Accepted || !near(offsetAt(s, "minio.example.com"), time.Hour) {
 		t.Errorf("%v, corrected by %v", v, offsetAt(s, "minio.example.com"))
 	}
 	if e := s.Estimate("minio.example.com"); e.High-e.Low > 600*time.Millisecond {
@@ -244,7 +247,7 @@ func TestMismatchCountsBeyondFourMinutes(t *testing.T) {
 	} {
 		w := newWorld()
 		s := clock.NewSource(w, clock.Options{})
-		s.Observe(w.answer(minio, c.skew, c.edit))
+		s.Observe(w.answer(minioURL, c.skew, c.edit))
 		if got := offsetAt(s, "minio.example.com"); (got != 0) != c.want || c.want && !near(got, c.skew) {
 			t.Errorf("%s with %v: corrected by %v", c.name, c.skew, got)
 		}
@@ -262,31 +265,31 @@ func TestVerdicts(t *testing.T) {
 		o    clock.Observation
 		want clock.Verdict
 	}{
-		{w.answer(minio, 0), clock.Accepted},
+		{w.answer(minioURL, 0), clock.Accepted},
 		{w.answer("http://127.0.0.1:9000/b", 0), clock.Accepted},
 		{w.answer("http://[::1]:9000/b", 0), clock.Accepted},
 		{w.answer("http://LocalHost/b", 0), clock.Accepted},
 		{w.answer("http://minio.example.com/b", 0), clock.Insecure},
 		{w.answer("http://127.0.0.1.example.com/b", 0), clock.Insecure},
 		{clock.Observation{Header: http.Header{"Date": {w.now.Format(http.TimeFormat)}}}, clock.Insecure},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Header = nil }), clock.NoTime},
-		{w.answer(minio, 0, set("Date", "yesterday")), clock.NoTime},
-		{w.answer(minio, 0, set("Age", "0")), clock.Cached},
-		{w.answer(minio, 0, set("Warning", `110 - "Response is Stale"`)), clock.Cached},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Status = http.StatusBadGateway }), clock.Gateway},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Status = http.StatusGatewayTimeout }), clock.Gateway},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Redirected = true }), clock.Redirected},
-		{w.answer(minio, 0, set("Date", "Wed, 31 Dec 2025 23:59:59 GMT")), clock.Implausible},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Sent = o.Received.Add(time.Second) }), clock.Implausible},
-		{w.answer(minio, 0, func(o *clock.Observation) { o.Sent = o.Received.Add(-8600 * time.Millisecond) }), clock.TooWide},
-		{w.answer(minio, 0, func(o *clock.Observation) {
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Header = nil }), clock.NoTime},
+		{w.answer(minioURL, 0, set("Date", "yesterday")), clock.NoTime},
+		{w.answer(minioURL, 0, set("Age", "0")), clock.Cached},
+		{w.answer(minioURL, 0, set("Warning", `110 - "Response is Stale"`)), clock.Cached},
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Status = http.StatusBadGateway }), clock.Gateway},
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Status = http.StatusGatewayTimeout }), clock.Gateway},
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Redirected = true }), clock.Redirected},
+		{w.answer(minioURL, 0, set("Date", "Wed, 31 Dec 2025 23:59:59 GMT")), clock.Implausible},
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Sent = o.Received.Add(time.Second) }), clock.Implausible},
+		{w.answer(minioURL, 0, func(o *clock.Observation) { o.Sent = o.Received.Add(-8600 * time.Millisecond) }), clock.TooWide},
+		{w.answer(minioURL, 0, func(o *clock.Observation) {
 			o.Sent, o.Received = o.Sent.Add(-time.Hour), o.Received.Add(-time.Hour)
 		}), clock.TooOld},
-		{w.answer(minio, 23*time.Hour), clock.Accepted},
-		{w.answer(minio, 24*time.Hour), clock.OutOfBounds},
-		{w.answer(minio, 20*365*24*time.Hour), clock.OutOfBounds},
-		{w.answer(minio, -29*24*time.Hour), clock.Accepted},
-		{w.answer(minio, -30*24*time.Hour), clock.OutOfBounds},
+		{w.answer(minioURL, 23*time.Hour), clock.Accepted},
+		{w.answer(minioURL, 24*time.Hour), clock.OutOfBounds},
+		{w.answer(minioURL, 20*365*24*time.Hour), clock.OutOfBounds},
+		{w.answer(minioURL, -29*24*time.Hour), clock.Accepted},
+		{w.answer(minioURL, -30*24*time.Hour), clock.OutOfBounds},
 	} {
 		if got := s.Observe(c.o); got != c.want {
 			t.Errorf("%v of %v: %v, want %v", c.o.Header, c.o.URL, got, c.want)
@@ -296,7 +299,7 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("OnChange was told %+v", told)
 	}
 	off := clock.NewSource(w, clock.Options{Off: true})
-	if got := off.Observe(w.answer(minio, time.Hour)); got != clock.Off {
+	if got := off.Observe(w.answer(minioURL, time.Hour)); got != clock.Off {
 		t.Errorf("switched off: %v", got)
 	}
 }
@@ -368,21 +371,21 @@ func TestVoters(t *testing.T) {
 		votes   []vote
 		want    time.Duration
 	}{
-		{"one provider", clock.Options{}, []vote{{aws, time.Hour}}, 0},
-		{"one provider twice", clock.Options{}, []vote{{aws, time.Hour}, {aws2, time.Hour}}, 0},
-		{"two providers", clock.Options{}, []vote{{aws, time.Hour}, {gcs, time.Hour}}, time.Hour},
-		{"two that disagree", clock.Options{}, []vote{{aws, time.Hour}, {gcs, 2 * time.Hour}}, 0},
-		{"a majority", clock.Options{}, []vote{{aws, time.Hour}, {gcs, 2 * time.Hour}, {azure, time.Hour}}, time.Hour},
-		{"two of four", clock.Options{}, []vote{{aws, time.Hour}, {gcs, 2 * time.Hour}, {azure, 3 * time.Hour}, {oss, time.Hour}}, 0},
-		{"a provider and a stranger", clock.Options{}, []vote{{aws, time.Hour}, {minio, time.Hour}}, 0},
-		{"strangers", clock.Options{}, []vote{{minio, time.Hour}, {"https://minio.example.org/b", time.Hour}}, 0},
-		{"strangers who were named", clock.Options{Voters: []string{"minio.example.com", "Example.org"}}, []vote{{minio, time.Hour}, {"https://minio.example.org/b", time.Hour}}, time.Hour},
+		{"one provider", clock.Options{}, []vote{{awsURL, time.Hour}}, 0},
+		{"one provider twice", clock.Options{}, []vote{{awsURL, time.Hour}, {aws2, time.Hour}}, 0},
+		{"two providers", clock.Options{}, []vote{{awsURL, time.Hour}, {gcsURL, time.Hour}}, time.Hour},
+		{"two that disagree", clock.Options{}, []vote{{awsURL, time.Hour}, {gcsURL, 2 * time.Hour}}, 0},
+		{"a majority", clock.Options{}, []vote{{awsURL, time.Hour}, {gcsURL, 2 * time.Hour}, {azureURL, time.Hour}}, time.Hour},
+		{"two of four", clock.Options{}, []vote{{awsURL, time.Hour}, {gcsURL, 2 * time.Hour}, {azureURL, 3 * time.Hour}, {oss, time.Hour}}, 0},
+		{"a provider and a stranger", clock.Options{}, []vote{{awsURL, time.Hour}, {minioURL, time.Hour}}, 0},
+		{"strangers", clock.Options{}, []vote{{minioURL, time.Hour}, {"https://minio.example.org/b", time.Hour}}, 0},
+		{"strangers who were named", clock.Options{Voters: []string{"minio.example.com", "Example.org"}}, []vote{{minioURL, time.Hour}, {"https://minio.example.org/b", time.Hour}}, time.Hour},
 		{"two hosts of one name", clock.Options{Voters: []string{"a.example.com", "b.example.com"}}, []vote{{"https://a.example.com/b", time.Hour}, {"https://b.example.com/b", time.Hour}}, 0},
 		{"two names below co.uk", clock.Options{Voters: []string{"a.co.uk", "b.co.uk"}}, []vote{{"https://s3.a.co.uk/b", time.Hour}, {"https://s3.b.co.uk/b", time.Hour}}, time.Hour},
-		{"a name that only ends alike", clock.Options{}, []vote{{aws, time.Hour}, {"https://evilgoogleapis.com/b", time.Hour}}, 0},
+		{"a name that only ends alike", clock.Options{}, []vote{{awsURL, time.Hour}, {"https://evilgoogleapis.com/b", time.Hour}}, 0},
 		{"addresses that were named", clock.Options{Voters: []string{"192.0.2.1", "198.51.2.1"}}, []vote{{"https://192.0.2.1/b", time.Hour}, {"https://198.51.2.1/b", time.Hour}}, time.Hour},
-		{"http, though it is believed", clock.Options{PlainHTTP: true, Voters: []string{"127.0.0.1:9000", "amazonaws.com"}}, []vote{{aws, time.Hour}, {plain, time.Hour}}, 0},
-		{"nobody votes", clock.Options{Voters: []string{}}, []vote{{aws, time.Hour}, {gcs, time.Hour}}, 0},
+		{"http, though it is believed", clock.Options{PlainHTTP: true, Voters: []string{"127.0.0.1:9000", "amazonaws.com"}}, []vote{{awsURL, time.Hour}, {plain, time.Hour}}, 0},
+		{"nobody votes", clock.Options{Voters: []string{}}, []vote{{awsURL, time.Hour}, {gcsURL, time.Hour}}, 0},
 	} {
 		w := newWorld()
 		s := clock.NewSource(w, c.options)
@@ -395,7 +398,7 @@ func TestVoters(t *testing.T) {
 		if !near(shared, c.want) || !s.Now().Equal(w.now.Add(shared)) || s.Estimate("").Offset != shared {
 			t.Errorf("%s: the shared time is corrected by %v, want %v", c.name, shared, c.want)
 		}
-		if _, own := s.Read("minio.example.com"); c.votes[len(c.votes)-1].url == minio && !near(own, time.Hour) {
+		if _, own := s.Read("minio.example.com"); c.votes[len(c.votes)-1].url == minioURL && !near(own, time.Hour) {
 			t.Errorf("%s: a stranger's own time is corrected by %v", c.name, own)
 		}
 	}
@@ -406,11 +409,11 @@ func TestAge(t *testing.T) {
 	w := newWorld()
 	s := clock.NewSource(w, clock.Options{MaxAge: 10 * time.Minute})
 	at := func() time.Duration { return offsetAt(s, "minio.example.com").Round(time.Hour) }
-	w.learn(t, s, minio, 2*time.Hour, 2)
+	w.learn(t, s, minioURL, 2*time.Hour, 2)
 	w.now = w.now.Add(5 * time.Minute)
-	w.learn(t, s, aws, time.Hour, 2)
+	w.learn(t, s, awsURL, time.Hour, 2)
 	w.now = w.now.Add(time.Minute)
-	w.learn(t, s, gcs, time.Hour, 2)
+	w.learn(t, s, gcsURL, time.Hour, 2)
 	if at() != 2*time.Hour {
 		t.Errorf("its own time: corrected by %v", at())
 	}
@@ -437,7 +440,7 @@ func TestMajorityOfAnswers(t *testing.T) {
 		if n%3 == 1 {
 			skew = time.Hour
 		}
-		w.learn(t, s, minio, skew, 1)
+		w.learn(t, s, minioURL, skew, 1)
 		if got := offsetAt(s, "minio.example.com"); got != 0 {
 			t.Fatalf("after %d answers: corrected by %v", n+1, got)
 		}
@@ -445,7 +448,7 @@ func TestMajorityOfAnswers(t *testing.T) {
 	changes := 0
 	s = clock.NewSource(w, clock.Options{OnChange: func(clock.Change) { changes++ }})
 	for n := range 100 {
-		w.learn(t, s, minio, time.Hour*time.Duration(1+n%2), 1)
+		w.learn(t, s, minioURL, time.Hour*time.Duration(1+n%2), 1)
 		if got := offsetAt(s, "minio.example.com"); got != 0 && !near(got, time.Hour) && !near(got, 2*time.Hour) {
 			t.Fatalf("after %d answers: corrected by %v", n+1, got)
 		}
@@ -478,7 +481,7 @@ func TestAuthoritiesAreBounded(t *testing.T) {
 	for n := range 400 {
 		w.learn(t, s, fmt.Sprintf("https://10.0.%d.%d/b", n/200, n%200), time.Hour, 2)
 		if n%100 == 0 {
-			s.Observe(w.answer(minio, time.Hour))
+			s.Observe(w.answer(minioURL, time.Hour))
 		}
 	}
 	if e := s.Estimate("first.example"); e.Samples != 0 {
@@ -548,7 +551,7 @@ func TestStepSeenByAnAnswer(t *testing.T) {
 func TestOptions(t *testing.T) {
 	w := newWorld()
 	s := clock.NewSource(w, clock.Options{Threshold: time.Hour, MaxForward: 2 * time.Hour, MaxBackward: -1, MaxWidth: 2 * time.Second})
-	w.learn(t, s, minio, 50*time.Minute, 3)
+	w.learn(t, s, minioURL, 50*time.Minute, 3)
 	if got := offsetAt(s, "minio.example.com"); got != 0 {
 		t.Errorf("50 minutes, with a threshold of an hour, are corrected by %v", got)
 	}
@@ -561,7 +564,7 @@ func TestOptions(t *testing.T) {
 		{-time.Minute, 0, clock.OutOfBounds},
 		{time.Hour, time.Second, clock.TooWide},
 	} {
-		if v := s.Observe(w.answer(minio, c.skew, func(o *clock.Observation) { o.Sent = o.Sent.Add(-c.width) })); v != c.want {
+		if v := s.Observe(w.answer(minioURL, c.skew, func(o *clock.Observation) { o.Sent = o.Sent.Add(-c.width) })); v != c.want {
 			t.Errorf("%v, %v wide: %v, want %v", c.skew, c.width, v, c.want)
 		}
 	}
@@ -575,7 +578,7 @@ func TestNewest(t *testing.T) {
 	w := newWorld()
 	s := clock.NewSource(w, clock.Options{Newest: true, Threshold: -1})
 	for _, skew := range []time.Duration{time.Hour, 3 * time.Second, -time.Hour, 0, time.Minute} {
-		o := w.answer(minio, skew)
+		o := w.answer(minioURL, skew)
 		s.Observe(o)
 		date, _ := http.ParseTime(o.Header.Get("Date"))
 		if got := offsetAt(s, "minio.example.com"); got != date.Sub(o.Received) {
@@ -585,12 +588,7 @@ func TestNewest(t *testing.T) {
 }
 
 func TestReadIsFree(t *testing.T) {
-	s := clock.NewSource(nil, clock.Options{})
-	u := &url.URL{Scheme: "https", Host: "minio.example.com"}
-	now := time.Now()
-	for range 2 {
-		s.Observe(clock.Observation{URL: u, Sent: now, Received: now, Status: 200, Header: http.Header{"Date": {now.Add(time.Hour).UTC().Format(http.TimeFormat)}}})
-	}
+	s := learnedSource()
 	if offsetAt(s, "minio.example.com") == 0 {
 		t.Fatal("nothing was learned")
 	}
@@ -627,30 +625,57 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
-func BenchmarkNow(b *testing.B) {
-	var sink time.Time
-	b.Run("machine", func(b *testing.B) {
-		for b.Loop() {
-			sink = time.Now()
-		}
-	})
+// learnedSource has learned that minio.example.com is an hour ahead.
+func learnedSource() *clock.Source {
 	s := clock.NewSource(nil, clock.Options{})
 	u := &url.URL{Scheme: "https", Host: "minio.example.com"}
 	now := time.Now()
 	for range 2 {
 		s.Observe(clock.Observation{URL: u, Sent: now, Received: now, Status: 200, Header: http.Header{"Date": {now.Add(time.Hour).UTC().Format(http.TimeFormat)}}})
 	}
+	return s
+}
+
+// BenchmarkNow has what a Source adds to reading the machine's clock, by itself and within a presigned URL.
+//
+//	go test ./clock -run '^$' -bench Now -count 10
+func BenchmarkNow(b *testing.B) {
+	var sink time.Time
+	source := learnedSource()
+	b.Run("machine", func(b *testing.B) {
+		for b.Loop() {
+			sink = time.Now()
+		}
+	})
 	b.Run("source", func(b *testing.B) {
 		for b.Loop() {
-			sink = s.Now()
+			sink = source.Now()
 		}
 	})
 	b.Run("authority", func(b *testing.B) {
 		for b.Loop() {
-			sink, _ = s.Read("minio.example.com")
+			sink, _ = source.Read("minio.example.com")
 		}
 	})
 	_ = sink
+	for _, c := range []struct {
+		name  string
+		clock clock.Clock
+	}{{"presign, machine", nil}, {"presign, source", source}} {
+		s, err := s3.New(s3.Config{Region: "eu-west-1", Bucket: "b", Endpoint: &url.URL{Scheme: "https", Host: "minio.example.com"}, Clock: c.clock,
+			Credentials: s3.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretKey: signer.NewSecret([]byte("secret"))}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(c.name, func(b *testing.B) {
+			var dst []byte
+			for b.Loop() {
+				if dst, _, err = s.AppendURL(context.Background(), dst[:0], signer.Request{Key: "k", Expires: time.Minute}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func ExampleSource() {

@@ -180,8 +180,8 @@ func TestTransportTimesTheExchange(t *testing.T) {
 		} {
 			s := clock.NewSource(nil, clock.Options{})
 			client := &http.Client{Transport: s.Transport(c.slow)}
-			get(t, client, minio)
-			get(t, client, minio)
+			get(t, client, minioURL)
+			get(t, client, minioURL)
 			if e := s.Estimate("minio.example.com"); e.Samples != c.want {
 				t.Errorf("%s: %d answers", c.name, e.Samples)
 			}
@@ -243,7 +243,7 @@ func TestTransportTwice(t *testing.T) {
 func TestTransportPassesErrors(t *testing.T) {
 	s := clock.NewSource(nil, clock.Options{})
 	broken := errors.New("broken")
-	_, err := (&http.Client{Transport: s.Transport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, broken }))}).Get(minio)
+	_, err := (&http.Client{Transport: s.Transport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, broken }))}).Get(minioURL)
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
@@ -282,11 +282,11 @@ func TestSyncBelievesTheNewest(t *testing.T) {
 		})}
 		s := clock.NewSource(nil, clock.Options{})
 		for range 10 {
-			get(t, &http.Client{Transport: s.Transport(client.Transport)}, minio)
+			get(t, &http.Client{Transport: s.Transport(client.Transport)}, minioURL)
 			time.Sleep(10 * time.Second)
 		}
 		skew = 0
-		e, err := s.Sync(t.Context(), client, minio)
+		e, err := s.Sync(t.Context(), client, minioURL)
 		if err != nil || e.Offset != 0 || offsetAt(s, "minio.example.com") != 0 {
 			t.Errorf("the machine was mended without a step that could be seen: %+v, %v", e, err)
 		}
@@ -327,14 +327,14 @@ func TestSyncFails(t *testing.T) {
 			{"no URL", s, t.Context(), answers(now(0)), "minio.example.com", "no URL with http or https", 0},
 			{"another scheme", s, t.Context(), answers(now(0)), "ftp://minio.example.com", "no URL with http or https", 0},
 			{"what is none", s, t.Context(), answers(now(0)), "https://minio.example.com/%zz?sig=secret", "no URL with http or https", 0},
-			{"switched off", off, t.Context(), answers(now(0)), minio, "switched off", 0},
-			{"no dates", s, t.Context(), answers(""), minio, "minio.example.com: no time in the answer", 3},
-			{"not in bounds", s, t.Context(), answers(now(48 * time.Hour)), minio, "minio.example.com: out of bounds", 3},
-			{"three that disagree", s, t.Context(), answers(now(time.Hour), now(2*time.Hour), now(3*time.Hour)), minio, "minio.example.com: the answers disagree", 3},
-			{"no answer", s, t.Context(), answers("broken"), minio + "?sig=secret", "minio.example.com: no route to host", 3},
+			{"switched off", off, t.Context(), answers(now(0)), minioURL, "switched off", 0},
+			{"no dates", s, t.Context(), answers(""), minioURL, "minio.example.com: no time in the answer", 3},
+			{"not in bounds", s, t.Context(), answers(now(48 * time.Hour)), minioURL, "minio.example.com: out of bounds", 3},
+			{"three that disagree", s, t.Context(), answers(now(time.Hour), now(2*time.Hour), now(3*time.Hour)), minioURL, "minio.example.com: the answers disagree", 3},
+			{"no answer", s, t.Context(), answers("broken"), minioURL + "?sig=secret", "minio.example.com: no route to host", 3},
 			{"http from afar", s, t.Context(), answers(now(0)), "http://minio.example.com", "minio.example.com: over http from another machine", 3},
-			{"canceled", s, canceled, answers(now(0)), minio, context.Canceled.Error(), 1},
-			{"canceled between two", s, soon, answers(now(0)), minio, context.DeadlineExceeded.Error(), 1},
+			{"canceled", s, canceled, answers(now(0)), minioURL, context.Canceled.Error(), 1},
+			{"canceled between two", s, soon, answers(now(0)), minioURL, context.DeadlineExceeded.Error(), 1},
 		} {
 			tries = 0
 			e, err := c.source.Sync(c.ctx, c.client, c.url)

@@ -153,10 +153,11 @@ func sentinel(name string) bool {
 	return ok && rest != "" && unicode.IsUpper([]rune(rest)[0])
 }
 
-// noOutput: a light package prints nothing, neither to the standard streams nor to the global logger. Its tests may.
+// noOutput: a light package prints nothing, neither to the standard streams nor to the global logger. Its tests may, and so may
+// a program.
 func noOutput(fset *token.FileSet, files []file) (found []string) {
 	for _, f := range files {
-		if !f.light() || f.test() {
+		if !f.light() || f.test() || f.Name.Name == "main" {
 			continue
 		}
 		for _, use := range slices.Concat(

@@ -3,6 +3,7 @@ package azure_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -282,5 +283,28 @@ func TestAttackAnotherKind(t *testing.T) {
 		if g, err := newVerifier(t).Verify(ctx, in); err == nil {
 			t.Errorf("%s: %+v", name, g)
 		}
+	}
+}
+
+// Shared Key signs a missing Content-Length as it signs one of zero. A request that was signed for an empty body must not carry
+// another one in chunks.
+func TestAttackBodyInChunks(t *testing.T) {
+	req, err := http.NewRequest(http.MethodPut, "https://myaccount.blob.core.windows.net/photos/k", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Ms-Blob-Type", "BlockBlob")
+	if err := newSigner(t).Sign(ctx, req); err != nil {
+		t.Fatal(err)
+	}
+	in := httptest.NewRequest(http.MethodPut, req.URL.String(), http.NoBody)
+	in.Header = req.Header
+	if _, err := newVerifier(t).Verify(ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	in.Body, in.ContentLength, in.TransferEncoding = io.NopCloser(strings.NewReader("another body")), -1, []string{"chunked"}
+	_, err = newVerifier(t).Verify(ctx, in)
+	if e := (*signer.Error)(nil); !errors.Is(err, signer.ErrMalformed) || !errors.As(err, &e) || e.Code != "MissingContentLengthHeader" {
+		t.Errorf("error %v", err)
 	}
 }

@@ -149,6 +149,9 @@ func (v *Verifier) verifySharedKey(ctx context.Context, w *sigv4.Scratch, r *vis
 	if versions := r.req.Header["X-Ms-Version"]; len(versions) != 1 || checkVersion(r.Op, versions[0]) != nil {
 		r.Malformed("x-ms-version", "the request needs one service version")
 	}
+	if scheme == sharedKey && r.req.ContentLength < 0 { // to the signature, a body in chunks would be none
+		r.Errs = append(r.Errs, r.Op.Refusal(signer.ErrMalformed, "Content-Length", "MissingContentLengthHeader", "the request needs one: the body's length is signed"))
+	}
 	m, err := newMessage(r.Op, r.req, r.req.Header, v.endpoint.account, r.path, r.rawQuery)
 	if err != nil {
 		r.Errs = append(r.Errs, err)

@@ -299,7 +299,7 @@ func (v *Verifier) applyPolicy(ctx context.Context, r *visit, c *claim) error {
 		return err
 	}
 	if policy.Permissions != "" && c.sp != "" || !policy.Start.IsZero() && c.st != "" || !policy.Expiry.IsZero() && c.se != "" {
-		r.Malformed("si", "access policy fields can be associated with signature or SAS identifier but not both")
+		r.Malformed("si", "a field is in the SAS and in the access policy that it names; leave it out of the SAS")
 	}
 	if c.sp == "" {
 		c.sp = policy.Permissions

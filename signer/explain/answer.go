@@ -124,7 +124,7 @@ func answerCode(_ context.Context, f *file) {
 		case strings.Contains(text, "must be between"):
 			f.found(Lifetime, Proved, quote(text), "presign for 1 second to 7 days")
 		default:
-			f.found(Malformed, Proved, "the service finds fault with "+name+": "+quote(r.Message), "presign anew, and use the URL as it is")
+			f.found(Malformed, Likely, "the service finds fault with "+name+": "+quote(r.Message), "presign anew, and use the URL as it is")
 		}
 	case "AuthorizationQueryParametersError", "AuthorizationHeaderMalformed", "CredentialMismatch":
 		f.malformedAWS(text)
@@ -141,6 +141,9 @@ func answerCode(_ context.Context, f *file) {
 		f.unsigned()
 	case "NotImplemented":
 		f.found(Algorithm, Possible, "the service does not implement what was asked of it: "+quote(r.Message), "use a host and an operation that take signatures of this scheme")
+	}
+	if f.Status == http.StatusMisdirectedRequest {
+		f.found(Host, Likely, "the service does not answer for the host "+quote(f.host), "send the request to the host that was signed: a proxy that rewrites Host must keep it")
 	}
 	if r.Code == "" && f.Status == http.StatusMovedPermanently || r.Code == "" && f.Status == http.StatusTemporaryRedirect {
 		if region := f.Header.Get("X-Amz-Bucket-Region"); region != "" && region != f.region {
@@ -171,8 +174,10 @@ func (f *file) malformedAWS(text string) {
 		f.found(Truncated, Likely, "parameters of the signature are missing: "+quote(r.Message), "quote the URL in a shell, and do not paste it as HTML: what stands behind an & was lost")
 	case strings.Contains(text, "X-Amz-Expires"), strings.Contains(text, "week"):
 		f.found(Lifetime, Proved, quote(r.Message), "presign for 1 second to 7 days")
+	case strings.Contains(text, "mal-formed"):
+		f.found(Malformed, Proved, "the service cannot read the credential: "+quote(r.Message), "presign anew, and use the URL as it is")
 	default:
-		f.found(Malformed, Proved, "the service cannot read the signature: "+quote(r.Message), "presign anew, and use the URL as it is")
+		f.found(Malformed, Likely, "the service cannot read the signature: "+quote(r.Message), "presign anew, and use the URL as it is")
 	}
 }
 
@@ -290,6 +295,10 @@ func answerECs(_ context.Context, f *file) {
 	case 502, 503, 70:
 		form(Malformed, "the date is missing or of another form", "presign anew")
 	case 66, 34, 61:
+		if f.form == "URL" && (!f.has("x-oss-signature-version") || f.escapedHTML()) {
+			f.found(Truncated, Likely, "the URL has no x-oss-signature-version; "+said, "use the whole URL, in quotes")
+			return
+		}
 		form(Algorithm, "the signature is of a version that is not accepted here", "sign with OSS4: package oss")
 	case 904: // said already
 	default:

@@ -39,6 +39,8 @@ type file struct {
 	theirs  string    // the canonical request that the service made
 	toSign  string    // and its string to sign
 
+	unchanged bool // what was sent is known to be what was signed
+
 	causes []Cause
 	diff   []Line
 }
@@ -143,7 +145,7 @@ func (f *file) recognise() {
 		{"s3", "X-Amz-", "AWS4-", "AWS4"}, {"gcs", "X-Goog-", "GOOG4-", "GOOG4"}, {"oss", "x-oss-", "OSS4-", "OSS4"},
 	} {
 		sep := family.prefix
-		if family.provider == "oss" && f.has("x-oss-signature-version") || family.provider != "oss" && (f.has(sep+"Signature") || f.has(sep+"Algorithm")) {
+		if f.signedBy(sep) {
 			f.provider, f.form = family.provider, "URL"
 			f.scheme = f.get(sep + "Algorithm")
 			if family.provider == "oss" {
@@ -178,7 +180,7 @@ func (f *file) recognise() {
 		}
 	}
 	switch {
-	case f.has("sig") && (f.has("sv") || f.has("sr") || f.has("se")):
+	case f.has("sig") && (f.has("sv") || f.has("sr") || f.has("se")), f.has("sv") && providerOfHost(f.host) == "azure", f.has("sv") && len(f.get("sv")) == 10 && strings.Count(f.get("sv"), "-") == 2:
 		f.provider, f.form, f.scheme = "azure", "URL", "service SAS"
 		switch {
 		case f.has("skoid"):
@@ -211,6 +213,16 @@ func (f *file) recognise() {
 	default:
 		f.provider = providerOfHost(f.host)
 	}
+}
+
+// signedBy reports whether the URL has a parameter of a signature of the SigV4 family with that prefix.
+func (f *file) signedBy(prefix string) bool {
+	for _, name := range []string{"Signature", "Algorithm", "Credential", "Date", "Expires", "signature-version"} {
+		if f.has(prefix + name) {
+			return true
+		}
+	}
+	return false
 }
 
 // credential reads ID/DATE/REGION/SERVICE/terminator. An id may hold slashes.

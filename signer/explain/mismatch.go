@@ -55,10 +55,31 @@ func differences(_ context.Context, f *file) {
 	if len(f.diff) == 0 || ours == "" {
 		f.compareStrings(string(f.Trace.StringToSign), f.toSign)
 	}
-	if equal && (f.toSign != "" || theirs != "") && f.mismatched() {
+	if equal && (f.toSign != "" || theirs != "") && f.mismatched() && f.intact() {
 		f.found(WrongSecret, Proved, "the service signed the very same string, and has another signature for it", "check the secret of the key "+quote(f.keyID)+": that it was copied whole, without blanks, and belongs to this key")
 		f.found(KeyRotated, Possible, "the key was regenerated, or Google's own key changed since", "sign anew with the current key")
 	}
+}
+
+// intact reports whether the signature arrived as it was made, as far as that is known.
+func (f *file) intact() bool {
+	for _, name := range []string{"X-Amz-Signature", "X-Goog-Signature", "x-oss-signature", "sig"} {
+		value, ok := f.lookup(name)
+		if !ok {
+			continue
+		}
+		if f.Signed != nil && f.Signed.URL != nil && f.Signed.URL.Query().Get(name) != value {
+			return false
+		}
+		switch name {
+		case "sig":
+			return len(value) == 44
+		case "X-Goog-Signature":
+			return len(value) >= 64
+		}
+		return len(value) >= 64 && len(value)%2 == 0
+	}
+	return true
 }
 
 func same(a, b string) bool {
@@ -106,6 +127,8 @@ func (f *file) compareQueries(a, b string, certainty Certainty) {
 		case i < 0:
 			f.line("query parameter "+p.name, "", p.value)
 			f.found(QueryAdded, certainty, "the parameter "+quote(p.name)+" was added after signing", "put it into Request.Query when presigning, or leave it out; analytics and caches add such")
+		case ours[i].value != p.value && strings.HasSuffix(p.name, "-SignedHeaders"): // some services write what they found there
+			f.line("query parameter "+p.name, ours[i].value, p.value)
 		case ours[i].value != p.value:
 			f.line("query parameter "+p.name, ours[i].value, p.value)
 			f.found(QueryChanged, certainty, fmt.Sprintf("the parameter %s was signed as %s and arrived as %s", quote(p.name), quote(ours[i].value), quote(p.value)), "use the URL byte for byte as it was made")
@@ -302,6 +325,7 @@ func sentAndSigned(_ context.Context, f *file) {
 	if f.Status == 0 || f.mismatched() {
 		certainty = Proved // nothing else can be wrong, or something of this kind is
 	}
+	before := len(f.causes)
 	a, b := f.Signed, f.Request
 	methodOf := func(r *http.Request) string { return first(r.Method, http.MethodGet) }
 	if methodOf(a) != methodOf(b) {
@@ -333,6 +357,7 @@ func sentAndSigned(_ context.Context, f *file) {
 			f.found(HeaderAdded, certainty, "the header "+quote(name)+" is sent and was not signed", "put it into Request.Header when presigning, or do not send it")
 		}
 	}
+	f.unchanged = len(f.causes) == before
 	if a.ContentLength > 0 && b.ContentLength >= 0 && a.ContentLength != b.ContentLength {
 		f.found(ContentLength, Likely, fmt.Sprintf("signed for %d bytes, and %d are sent", a.ContentLength, b.ContentLength), "send a body of the length that was signed")
 	}

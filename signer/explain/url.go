@@ -26,7 +26,7 @@ func inURL(_ context.Context, f *file) {
 
 // mangled finds what browsers, shells, mails and templates do to URLs.
 func (f *file) mangled() {
-	if strings.Contains(f.raw, "&amp;") || strings.Contains(f.raw, "&#38;") || strings.Contains(f.raw, `\u0026`) {
+	if f.escapedHTML() {
 		f.found(HTMLEscaped, Proved, "the URL has &amp; or \\u0026 where & should be, so that all parameters but the first have other names", "write it into HTML by a template that escapes, and take it out of the page by the DOM; encode JSON with SetEscapeHTML(false)")
 	}
 	if f.raw != "" && f.url == nil {
@@ -49,6 +49,10 @@ func (f *file) mangled() {
 	if f.url != nil && !clean(f.url.Path) {
 		f.found(DotSegments, Likely, "the path has . or .. segments, which clients and proxies resolve before they send it", "use other names; this module signs them as they are")
 	}
+}
+
+func (f *file) escapedHTML() bool {
+	return strings.Contains(f.raw, "&amp;") || strings.Contains(f.raw, "&#38;") || strings.Contains(f.raw, `\u0026`)
 }
 
 // hasEscape reports whether s holds a percent-encoded byte.
@@ -120,7 +124,7 @@ func (f *file) parameters() {
 			missing = first(missing, prefix+name)
 		}
 	}
-	if missing != "" && !strings.Contains(f.raw, "&amp;") {
+	if missing != "" && !f.escapedHTML() {
 		f.found(Truncated, Proved, "the URL has no "+missing, "use the whole URL, in quotes: a shell cuts it at the first &")
 	}
 	if sig := f.get(prefix + "Signature"); sig != "" && f.scheme != "GOOG4-RSA-SHA256" && !strings.Contains(f.scheme, "ECDSA") && !hexadecimal(sig, 64) {
@@ -245,11 +249,24 @@ func leftover(_ context.Context, f *file) {
 	}
 	possible := func(id ID, why, fix string) { f.found(id, Possible, why, fix) }
 	compare := "compare with what was signed: give Evidence.Trace (signer.WithTrace)"
-	if strings.ContainsAny(f.pathOf(), "%+ ") {
-		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+quote(f.pathOf()), "use the URL byte for byte; "+compare)
+	if f.form == "" && f.auth == "" && f.raw != "" {
+		f.unsigned()
 	}
-	if kind := f.headers.Get("Content-Type"); kind != "" && f.form == "URL" && !slices.Contains(f.signedHeaders, "content-type") && f.provider == "oss" {
-		possible(ContentType, "the request has a Content-Type, which OSS counts as signed: "+quote(kind), "sign it (Request.Header), or send none")
+	if f.unchanged {
+		f.found(WrongSecret, Likely, "what was sent is what was signed", "check the secret of the key "+quote(f.keyID))
+	}
+	if f.provider == "oss" {
+		for name := range f.headers {
+			if f.vendorHeader(name) {
+				possible(HeaderAdded, "the request has the header "+quote(name)+", which OSS counts as signed", "sign it (Request.Header), or do not send it")
+			}
+		}
+		if kind := f.headers.Get("Content-Type"); kind != "" {
+			possible(ContentType, "the request has a Content-Type, which OSS counts as signed: "+quote(kind), "sign it (Request.Header), or send none")
+		}
+	}
+	if !f.unchanged && strings.ContainsAny(f.pathOf(), "%+ ") {
+		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+quote(f.pathOf()), "use the URL byte for byte; "+compare)
 	}
 	possible(WrongSecret, "the secret may be another one, or have blanks about it", "check the secret of the key "+quote(f.keyID))
 	if azurite || silent {
@@ -260,19 +277,23 @@ func leftover(_ context.Context, f *file) {
 			possible(Malformed, "nor whether a field is missing or of another form", compare)
 			possible(KeyRotated, "nor whether the key is still one of the account's", "sign anew with a current key")
 		}
-		if f.provider == "azure" || azurite || f.provider == "cdn" {
-			possible(QueryChanged, "nor whether a field was changed", compare)
-		}
 		if silent && f.provider != "azure" {
 			possible(Account, "nor whether who signed may do this", "give the account that signs the permission")
 		}
 	}
+	if f.unchanged {
+		return
+	}
 	possible(Method, "the method may be another one than was signed: a URL for GET is not one for HEAD", compare)
 	possible(Path, "the path may be another one than was signed", compare)
-	possible(Host, "a proxy may have changed the host", compare)
+	possible(QueryChanged, "a parameter may have been changed", compare)
 	if f.form != "" && f.provider != "azure" {
-		possible(HeaderChanged, "a signed header may have been changed or dropped on the way", compare)
+		possible(Host, "a proxy may have changed the host", compare)
+		possible(ContentType, "the client may have set another Content-Type", compare)
+		possible(HeaderChanged, "a signed header may have been changed on the way", compare)
+		possible(HeaderMissing, "or dropped", compare)
 		possible(QueryAdded, "a parameter may have been added", compare)
+		possible(QueryMissing, "or lost", compare)
 		possible(Payload, "the body may be another one than was signed", compare)
 	}
 }

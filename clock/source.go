@@ -35,7 +35,7 @@ type Options struct {
 	PlainHTTP bool
 
 	// Newest takes the last answer for the truth, by the time of its arrival, as AWS's SDKs do: no bounds, no agreement. It
-	// is for comparing, and for those who must behave as they do; Threshold -1 and a MaxWidth of 15 minutes complete it.
+	// is for comparing, and for those who must behave as they do; Threshold -1 and a MaxWidth of 15 minutes and 1.5 seconds complete it.
 	Newest bool
 
 	// Off makes the Source tell what its base tells, and learn nothing.
@@ -61,7 +61,7 @@ type Change struct {
 
 // An Estimate is what a Source knows about the time at an authority.
 type Estimate struct {
-	// Low and High are the bounds between which the server's time minus the machine's lies.
+	// Low and High are the bounds between which the server's time minus the machine's lies, if its Date is at most 250 ms old.
 	Low, High time.Duration
 
 	// Offset is the correction in force.

@@ -47,12 +47,12 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if elsewhere(req) {
 		return base.RoundTrip(req)
 	}
+	before := offset(t.Clock, req.URL) // while Sign calls a key service, another request may learn
 	signed, err := t.sign(req, req.Body)
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	before := offset(t.Clock, req.URL)
 	resp, err := base.RoundTrip(signed)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,8 @@ func (t Transport) CloseIdleConnections() { closeIdle(t.Base) }
 
 // A RefreshTransport is a RoundTripper for requests with signed URLs, which may be older than their signatures live: a
 // download that a user resumes, a queue that was stuck. It signs the URL of a request again before it sends it if the URL
-// has less than 10 seconds left, and after the service refused it for its time, once per request.
+// has less than 10 seconds left; and after the service refused it for its time, or for its signature when a Source has learned
+// from the answer that the time was wrong by more than 4 minutes; once per request.
 //
 //	client := &http.Client{Transport: signer.RefreshTransport{
 //		Resign: func(ctx context.Context, req *http.Request) (*signer.Presigned, error) {
@@ -138,9 +139,15 @@ func (t RefreshTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return base.RoundTrip(fresh)
 	}
+	before := offset(source, req.URL)
 	resp, err := base.RoundTrip(req)
-	if err != nil || kindOf(resp) != refusal.Time {
-		return resp, err
+	if err != nil {
+		return nil, err
+	}
+	kind := kindOf(resp)
+	moved := (offset(source, req.URL) - before).Abs()
+	if kind != refusal.Time && (kind != refusal.Mismatch || moved <= refusal.MismatchSkew) {
+		return resp, nil
 	}
 	body, ok := rewind(req)
 	if !ok {

@@ -135,6 +135,41 @@ func TestTransportRetriesOnce(t *testing.T) {
 	}
 }
 
+// taught is a signer that takes so long that another request learns the time meanwhile.
+type taught struct {
+	source *clock.Source
+	calls  int
+}
+
+func (s *taught) Sign(_ context.Context, req *http.Request) error {
+	now, _ := s.source.Read(clock.Authority(req.URL))
+	req.Header.Set("X-Date", now.UTC().Format(time.RFC3339))
+	if s.calls++; s.calls == 1 {
+		for range 2 {
+			machine := time.Now().Add(-time.Hour)
+			s.source.Observe(clock.Observation{URL: req.URL, Sent: machine, Received: machine, Status: 200, Header: http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}})
+		}
+	}
+	return nil
+}
+
+// What was signed before the Source learned is signed again, although nothing was learned from its own refusal.
+func TestTransportLearnsWhileSigning(t *testing.T) {
+	s := &service{}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	source := clock.NewSource(clock.Func(func() time.Time { return time.Now().Add(-time.Hour) }), clock.Options{})
+	slow := &taught{source: source}
+	resp, err := (&http.Client{Transport: signer.Transport{Signer: slow, Clock: source}}).Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || slow.calls != 2 {
+		t.Errorf("%s, signed %d times", resp.Status, slow.calls)
+	}
+}
+
 // A refusal that is too long to be about the time reaches the caller whole.
 func TestTransportLongRefusal(t *testing.T) {
 	long := strings.Repeat("x", 200<<10)

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,17 +22,19 @@ import (
 )
 
 // awsSkewCases are AWS's own cases for SDKs that correct the time, in aws/middleware/testdata of aws-sdk-go-v2.
-type awsSkewCases struct {
-	Tests []struct {
-		Description string
-		Operations  []struct {
-			InitialClientSkew  int64
-			MaxAttempts        int
-			Attempts           []awsSkewAttempt
-			ExpectedClientSkew int64
-			ExpectedOutcome    string
-		}
-	}
+type awsSkewCases struct{ Tests []awsSkewCase }
+
+type awsSkewCase struct {
+	Description string
+	Operations  []awsSkewOperation
+}
+
+type awsSkewOperation struct {
+	InitialClientSkew  seconds
+	MaxAttempts        int
+	Attempts           []awsSkewAttempt
+	ExpectedClientSkew seconds
+	ExpectedOutcome    string
 }
 
 type awsSkewAttempt struct {
@@ -42,41 +46,89 @@ type awsSkewAttempt struct {
 	}
 }
 
-func loadAWSSkewCases(t *testing.T) (cases awsSkewCases) {
+type seconds int64
+
+func (s seconds) duration() time.Duration { return time.Duration(s) * time.Second }
+
+func loadAWSSkewCases(t *testing.T) []awsSkewCase {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := must(os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "aws", "middleware", "testdata", "clock-skew-test-cases.json")))(t)
-	if err := json.Unmarshal(text, &cases); err != nil {
+	file := must(os.Open(filepath.Join(strings.TrimSpace(string(dir)), "aws", "middleware", "testdata", "clock-skew-test-cases.json")))(t)
+	defer file.Close()
+	var cases awsSkewCases
+	if err := json.NewDecoder(file).Decode(&cases); err != nil {
 		t.Fatal(err)
 	}
 	if len(cases.Tests) != 10 {
 		t.Fatalf("%d cases, want AWS's 10", len(cases.Tests))
 	}
-	return cases
+	return cases.Tests
 }
 
-// awsService replays the attempts of an operation: it moves the client's clock, and answers.
-type awsService struct {
-	now      time.Time // the client's clock
+// An awsReplay is AWS's client and AWS's service: it signs and answers as an operation has it, and its clock is the client's.
+type awsReplay struct {
+	source *clock.Source
+	now    time.Time
+
 	attempts []awsSkewAttempt
-	done     int
+	signed   []time.Time
+	answered int
 }
 
-func (s *awsService) Now() time.Time { return s.now }
+var awsSkewURL = &url.URL{Scheme: "https", Host: "service.us-east-1.amazonaws.com"}
 
-func (s *awsService) RoundTrip(req *http.Request) (*http.Response, error) {
-	if s.done == len(s.attempts) {
-		return nil, fmt.Errorf("an attempt more than the case has")
+// newAWSReplay starts with what so many answers have said.
+func newAWSReplay(t *testing.T, o clock.Options, first awsSkewOperation, answers int) *awsReplay {
+	t.Helper()
+	r := &awsReplay{now: first.Attempts[0].ClientTimeAtSend}
+	r.source = clock.NewSource(clock.Func(func() time.Time { return r.now }), o)
+	for range answers {
+		date := r.now.Add(first.InitialClientSkew.duration()).Format(http.TimeFormat)
+		if v := r.source.Observe(clock.Observation{URL: awsSkewURL, Sent: r.now, Received: r.now, Status: 200, Header: http.Header{"Date": {date}}}); v != clock.Accepted {
+			t.Fatal(v)
+		}
 	}
-	a := s.attempts[s.done]
-	s.done++
-	s.now = a.ClientTimeAtReceive
-	if s.done < len(s.attempts) { // the next one is sent at once
-		s.now = s.attempts[s.done].ClientTimeAtSend
+	return r
+}
+
+func (r *awsReplay) offset() time.Duration {
+	_, d := r.source.Read(awsSkewURL.Host)
+	return d
+}
+
+// do replays an operation, and returns the status of its last answer.
+func (r *awsReplay) do(t *testing.T, op awsSkewOperation) int {
+	t.Helper()
+	r.attempts, r.signed, r.answered = op.Attempts, nil, 0
+	r.now = op.Attempts[0].ClientTimeAtSend
+	req := must(http.NewRequest(http.MethodPost, awsSkewURL.String(), strings.NewReader("body")))(t)
+	if op.MaxAttempts == 1 {
+		req.GetBody = nil
 	}
+	resp := must(signer.Transport{Signer: r, Clock: r.source, Base: r}.RoundTrip(req))(t)
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// Sign is a signer's, which signs nothing and notes the time.
+func (r *awsReplay) Sign(_ context.Context, req *http.Request) error {
+	if len(r.signed) == len(r.attempts) {
+		return errors.New("signs once more than the case does")
+	}
+	r.now = r.attempts[len(r.signed)].ClientTimeAtSend
+	now, _ := r.source.Read(clock.Authority(req.URL))
+	r.signed = append(r.signed, now)
+	return nil
+}
+
+func (r *awsReplay) RoundTrip(req *http.Request) (*http.Response, error) {
+	a := r.attempts[r.answered]
+	r.answered++
+	r.now = a.ClientTimeAtReceive
 	resp := &http.Response{StatusCode: a.Response.StatusCode, Header: make(http.Header), Body: http.NoBody, Request: req}
 	for name, value := range a.Response.Headers {
 		resp.Header.Set(name, value)
@@ -87,67 +139,89 @@ func (s *awsService) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// signingTimes records when requests were signed.
-type signingTimes struct {
-	source *clock.Source
-	signed []time.Time
+// awsByDefault is where a Source with the default Options ends elsewhere than AWS's SDKs: by case and operation, its
+// correction, and how many more of the same answers it takes to come to theirs.
+var awsByDefault = map[string]struct {
+	offset time.Duration
+	more   int
+	why    string
+}{
+	"2.1": {301500 * time.Millisecond, 0, middleOfAnswer},
+	"2.2": {301500 * time.Millisecond, 0, middleOfAnswer},
+	"3.1": {301500 * time.Millisecond, 0, middleOfAnswer},
+	"4.2": {0, 1, "one answer alone, which refuses nothing for its time"},
+	"5.1": {300500 * time.Millisecond, 2, "two answers said 5 min: one that contradicts is outvoted"},
+	"6.1": {0, 1, "one answer alone: a mismatch is blamed on the time from 4 min on"},
+	"7.1": {301500 * time.Millisecond, 0, middleOfAnswer},
+	"9.2": {0, 1, "one answer alone, which refuses nothing for its time"},
 }
 
-func (s *signingTimes) Sign(_ context.Context, req *http.Request) error {
-	now, _ := s.source.Read(clock.Authority(req.URL))
-	s.signed = append(s.signed, now)
-	return nil
-}
+const middleOfAnswer = "half of the 2 s that it took, and half of Date's second"
 
-// TestAWSSkewCases replays AWS's cases as AWS means them, with Options.Newest, where all must come out exactly. A Source with
-// the default Options listens, and the table says what differs: one answer alone changes nothing, and the second is whole.
+// TestAWSSkewCases replays AWS's cases. A Source made to do as AWS's SDKs do must sign as they, retry as they and end as they.
+// The same cases with the default Options show the difference, which is none in what succeeds and in how often it is tried.
 func TestAWSSkewCases(t *testing.T) {
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	if testing.Verbose() {
-		defer table.Flush()
-	}
-	fmt.Fprintln(table, "AWS's case\toperation\tskew wanted\tas AWS's SDKs\tby default")
-	for _, c := range loadAWSSkewCases(t).Tests {
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "operation\tAWS's case\tattempts\tAWS's skew\tas AWS\tby default\tmore answers\twhy")
+	differ := 0
+	for i, c := range loadAWSSkewCases(t) {
 		t.Run(c.Description, func(t *testing.T) {
-			service := &awsService{now: c.Operations[0].Attempts[0].ClientTimeAtSend}
-			like := clock.NewSource(service, clock.Options{Newest: true, Threshold: -1, MaxWidth: 15 * time.Minute})
-			ours := clock.NewSource(service, clock.Options{})
-			u := &url.URL{Scheme: "https", Host: "service.us-east-1.amazonaws.com"}
-			offset := func(s *clock.Source) time.Duration {
-				_, d := s.Read(u.Host)
-				return d
+			answers := 0
+			if c.Operations[0].InitialClientSkew != 0 {
+				answers = 1
 			}
+			likeAWS := newAWSReplay(t, clock.Options{Newest: true, Threshold: -1, MaxWidth: 15*time.Minute + 1500*time.Millisecond}, c.Operations[0], answers)
+			byDefault := newAWSReplay(t, clock.Options{}, c.Operations[0], 2*answers)
 			for n, op := range c.Operations {
-				service.now, service.attempts, service.done = op.Attempts[0].ClientTimeAtSend, op.Attempts, 0
-				if n == 0 && op.InitialClientSkew != 0 {
-					told := service.now.Add(time.Duration(op.InitialClientSkew) * time.Second)
-					like.Observe(clock.Observation{URL: u, Sent: service.now, Received: service.now, Status: 200, Header: http.Header{"Date": {told.Format(http.TimeFormat)}}})
+				name, want := fmt.Sprint(i+1, ".", n+1), op.ExpectedClientSkew.duration()
+				if got := likeAWS.offset(); got != op.InitialClientSkew.duration() {
+					t.Fatalf("operation %s begins with %v, want %v", name, got, op.InitialClientSkew.duration())
 				}
-				if got := offset(like); got != time.Duration(op.InitialClientSkew)*time.Second {
-					t.Fatalf("operation %d begins with %v, want %d s", n, got, op.InitialClientSkew)
-				}
-				times := &signingTimes{source: like}
-				req := must(http.NewRequest(http.MethodPost, u.String(), strings.NewReader("body")))(t)
-				if op.MaxAttempts == 1 {
-					req.GetBody = nil
-				}
-				resp := must(signer.Transport{Signer: times, Clock: like, Base: ours.Transport(service)}.RoundTrip(req))(t)
-				io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-				if got, want := resp.StatusCode == 200, op.ExpectedOutcome == "success"; got != want || service.done != len(op.Attempts) {
-					t.Errorf("operation %d: %d after %d attempts, want %s after %d", n, resp.StatusCode, service.done, op.ExpectedOutcome, len(op.Attempts))
-				}
-				for i, a := range op.Attempts[:min(len(op.Attempts), len(times.signed))] {
-					if !times.signed[i].Equal(a.ExpectedSigningTime) {
-						t.Errorf("operation %d, attempt %d: signed at %v, want %v", n, i, times.signed[i], a.ExpectedSigningTime)
+				status := likeAWS.do(t, op)
+				for i, got := range likeAWS.signed {
+					if want := op.Attempts[i].ExpectedSigningTime; !got.Equal(want) {
+						t.Errorf("operation %s, attempt %d: signed at %v, want %v", name, i+1, got, want)
 					}
 				}
-				want := time.Duration(op.ExpectedClientSkew) * time.Second
-				if got := offset(like); got != want {
-					t.Errorf("operation %d ends with %v, want %v", n, got, want)
+				e := likeAWS.source.Estimate(awsSkewURL.Host)
+				if now, d := likeAWS.source.Read(awsSkewURL.Host); d != want || e.Offset != want || !now.Equal(likeAWS.now.Add(want)) {
+					t.Errorf("operation %s ends with %v, %v and %+v, want %v", name, now, d, e, want)
 				}
-				fmt.Fprintf(table, "%.70s\t%d\t%v\t%v\t%v\n", c.Description, n+1, want, offset(like), offset(ours))
+				replays := []*awsReplay{likeAWS, byDefault}
+				for j, got := range []int{status, byDefault.do(t, op)} {
+					if (got == http.StatusOK) != (op.ExpectedOutcome == "success") || replays[j].answered != len(op.Attempts) || len(replays[j].signed) != len(op.Attempts) {
+						t.Errorf("operation %s, by default %v: %d after %d attempts, want %s after %d", name, j == 1, got, replays[j].answered, op.ExpectedOutcome, len(op.Attempts))
+					}
+				}
+
+				d, other := awsByDefault[name]
+				if other {
+					differ++
+				} else {
+					d.offset = want
+				}
+				got, more := byDefault.offset(), 0
+				if got != d.offset {
+					t.Errorf("operation %s, by default: %v, want %v", name, got, d.offset)
+				}
+				again := newAWSReplay(t, clock.Options{}, c.Operations[0], 2*answers)
+				for _, op := range c.Operations[:n+1] {
+					again.do(t, op)
+				}
+				for last := op.Attempts[len(op.Attempts)-1:]; more < 8 && (again.offset()-want).Abs() > 2*time.Second; more++ {
+					again.do(t, awsSkewOperation{Attempts: last})
+				}
+				if more != d.more {
+					t.Errorf("operation %s, by default: takes %d more answers, want %d", name, more, d.more)
+				}
+				fmt.Fprintf(w, "%s\t%.50s\t%d\t%v\t%v\t%v\t%d\t%s\n", name, c.Description, len(op.Attempts), want, likeAWS.offset(), got, more, cmp.Or(d.why, "the same"))
 			}
 		})
+	}
+	w.Flush()
+	t.Log("\n" + table.String())
+	if differ != len(awsByDefault) {
+		t.Errorf("%d operations differ by default, of %d that should", differ, len(awsByDefault))
 	}
 }

@@ -1,5 +1,6 @@
 // Signs URLs with @google-cloud/storage, talks to a store with ali-oss, and sends requests with fetch. It reads a task a line from
-// its standard input, each {"sign": ...}, {"oss": ...} or {"fetch": ...} in JSON, answers each with a line, and ends with its input.
+// its standard input, each {"sign": ...}, {"form": ...}, {"oss": ...} or {"fetch": ...} in JSON, answers each with a line, and ends with
+// its input.
 // The argument is the directory where the packages are.
 
 import {createRequire} from 'node:module';
@@ -17,8 +18,14 @@ async function sign({account, storage, bucket, key, options}) {
   return {url};
 }
 
+// form makes a signed form for a file.
+async function form({account, storage, bucket, key, options}) {
+  const [{url, fields}] = await new Storage({projectId: 'none', credentials: account, ...storage}).bucket(bucket).file(key).generateSignedPostPolicyV4(options);
+  return {url, fields};
+}
+
 // oss does one thing with ali-oss and V4 signatures. What the service refuses is a result, not an error.
-async function oss({options, op, key, body, header, prefix, method, expires}) {
+async function oss({options, op, key, body, header, prefix, method, expires, policy, date}) {
   const client = new OSS({authorizationV4: true, secure: false, retryMax: 0, ...options});
   const data = body == null ? undefined : Buffer.from(body, 'base64');
   try {
@@ -29,6 +36,7 @@ async function oss({options, op, key, body, header, prefix, method, expires}) {
       case 'delete': await client.delete(key); return {};
       case 'multipart': await client.multipartUpload(key, data, {partSize: 102400, parallel: 2}); return {};
       case 'presign': return {url: await client.signatureUrlV4(method, expires, {headers: header ?? {}}, key)};
+      case 'form': return {signature: client.signPostObjectPolicyV4(policy, new Date(date))};
     }
   } catch (e) {
     return {code: e.code, ec: e.ecCode ?? '', message: e.message};
@@ -45,7 +53,7 @@ for await (const line of createInterface({input: process.stdin})) {
   const task = JSON.parse(line);
   let answer;
   try {
-    answer = task.sign ? await sign(task.sign) : task.oss ? await oss(task.oss) : task.fetch ? await send(task.fetch) : {};
+    answer = task.sign ? await sign(task.sign) : task.form ? await form(task.form) : task.oss ? await oss(task.oss) : task.fetch ? await send(task.fetch) : {};
   } catch (e) {
     answer = {error: e.cause ? `${e.message}: ${e.cause.message}` : e.message};
   }

@@ -47,7 +47,7 @@ func TestKeyRing(t *testing.T) {
 		want time.Time
 	}{{one, first.ExpiresAt}, {two, second.ExpiresAt}} {
 		id, _ := c.key.Retirement()
-		if got := ring.Issued(id); !got.Equal(c.want) {
+		if got, _ := ring.Issued(id); !got.Equal(c.want) {
 			t.Errorf("%s is needed until %v, want %v", id, got, c.want)
 		}
 	}

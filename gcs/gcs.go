@@ -22,6 +22,8 @@
 //
 //	signer.Request{Method: "POST", Key: "film.mp4", Header: http.Header{"X-Goog-Resumable": {"start"}}, Expires: time.Hour}
 //
+// PresignPost signs an HTML form, whose policy says how large the file may be, of which type, and what its name must begin with.
+//
 // The specification is https://docs.cloud.google.com/storage/docs/authentication/signatures.
 package gcs
 

@@ -249,19 +249,23 @@ type hmacKey struct {
 func (k *hmacKey) ID() string           { return k.accessID }
 func (k *hmacKey) Algorithm() Algorithm { return HMACSHA256 }
 
-// Sign reads the scope, for which the signing key is derived, from the string to sign.
+// Sign reads the scope, for which the signing key is derived, from the string to sign, or from the policy.
 func (k *hmacKey) Sign(ctx context.Context, stringToSign []byte) (Signature, error) {
 	if err := ctx.Err(); err != nil {
 		return Signature{}, err
 	}
-	lines := strings.SplitN(string(stringToSign), "\n", 4)
-	if len(lines) == 4 {
-		if scope, ok := parseScope(lines[2]); ok {
-			signature, err := hex.DecodeString(string(k.keys.Key(k.secret, scope).AppendSignature(nil, stringToSign)))
-			return Signature{Bytes: signature}, err
-		}
+	var scope sigv4.Scope
+	var ok bool
+	if lines := strings.SplitN(string(stringToSign), "\n", 4); len(lines) == 4 {
+		scope, ok = parseScope(lines[2])
+	} else {
+		scope, ok = scopeOfPolicy(stringToSign)
 	}
-	return Signature{}, opKey("sign").Errorf(signer.ErrRequest, "", "this is no string to sign: its third line must be DATE/LOCATION/storage/%s", terminator)
+	if !ok {
+		return Signature{}, opKey("sign").Errorf(signer.ErrRequest, "", "this is neither a policy nor a string to sign, whose third line is DATE/LOCATION/storage/%s", terminator)
+	}
+	signature, err := hex.DecodeString(string(k.keys.Key(k.secret, scope).AppendSignature(nil, stringToSign)))
+	return Signature{Bytes: signature}, err
 }
 
 // RemoteKey makes a Key of a service that signs for the service account: IAM's signBlob (the package gcs/iam has it ready), or one of your

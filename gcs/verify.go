@@ -248,6 +248,7 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
 		SignedHeaders: c.signedHeaders,
 		Header:        pipeline.SignedHeader(req, c.signedHeaders, pipeline.Folded),
+		Response:      pipeline.SignedResponse(c.others),
 		Fingerprint:   pipeline.Fingerprint(append(toSign, c.signature...)),
 	}
 	if c.payload != unsignedPayload {

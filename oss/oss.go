@@ -14,6 +14,9 @@
 // their Authorization header (Sign). A Verifier checks both forms on the server's side, and signatures of version 1 if it is told
 // to; nothing here makes those.
 //
+// Uploads from a web page can be bounded further than by a presigned PUT: PresignPost signs an HTML form whose policy says how large
+// the file may be, of which type, and what its name must begin with. VerifyPost is for the server's side.
+//
 // # What the signature covers
 //
 // Method, bucket, key and all parameters, and of the headers Content-Type, Content-MD5 and those that begin with x-oss-. All

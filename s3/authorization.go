@@ -105,6 +105,13 @@ type presignedQuery struct {
 	others    url.Values // the parameters that are not the signature's, decoded
 }
 
+// sortValues puts the values of each parameter into the order that is signed, whatever the order on the wire.
+func sortValues(q url.Values) {
+	for _, values := range q {
+		slices.Sort(values)
+	}
+}
+
 // query reads the query form.
 func (f *faults) query(rawQuery string) (q presignedQuery) {
 	params := authParams()
@@ -124,7 +131,6 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 				q.others = make(url.Values)
 			}
 			q.others[name] = append(q.others[name], value)
-			slices.Sort(q.others[name]) // in the order that is signed, whatever the order on the wire
 			continue
 		case seen[i]:
 			f.Malformed(name, "it is there twice")
@@ -168,6 +174,7 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 			f.Malformed(name, "no parameter of a presigned URL is spelt like this")
 		}
 	}
+	sortValues(q.others)
 	hint := "query-string authentication needs it; was the URL cut, or is it not quoted in a shell?"
 	for name := range q.others {
 		if strings.HasPrefix(name, "amp;") {

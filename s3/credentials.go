@@ -11,7 +11,8 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// Credentials are an access key. They are their own CredentialSource.
+// Credentials are an access key. They are their own CredentialSource, and a signer.KeyRing[Credentials] is one of keys that
+// rotate.
 type Credentials struct {
 	AccessKeyID  string
 	SecretKey    signer.Secret
@@ -36,9 +37,9 @@ func (c *Credentials) checkFixed(op pipeline.Op, aws bool) error {
 
 // A CredentialSource gives the credentials for one signature. It must be safe for concurrent use.
 //
-// until is the instant to which the signature shall work (for Sign, the next second): a source that can refresh should return a key that lives that
-// long. A key that dies earlier is not wrong; the signer then shortens the URL if it may, or reports ErrCredentials. As
-// long as the key is the same, return the same Secret values: the signer's key cache knows them by identity.
+// until is the instant to which the signature shall work (for Sign, the next second): a source that can refresh should return
+// a key that lives that long. A key that dies earlier is not wrong; the signer then shortens the URL if it may, or reports
+// ErrCredentials. As long as the key is the same, return the same Secret values: the signer's key cache knows them by identity.
 type CredentialSource interface {
 	Credentials(ctx context.Context, until time.Time) (Credentials, error)
 }
@@ -48,8 +49,13 @@ func (c Credentials) Credentials(ctx context.Context, until time.Time) (Credenti
 	return c, nil
 }
 
-// Retirement returns AccessKeyID and Expires, for signer.KeyRing.
-func (c Credentials) Retirement() (id string, at time.Time) { return c.AccessKeyID, c.Expires }
+// Retirement returns AccessKeyID and Expires, for signer.KeyRing; an empty id where there is no SecretKey.
+func (c Credentials) Retirement() (id string, at time.Time) {
+	if c.SecretKey.IsZero() {
+		return "", c.Expires
+	}
+	return c.AccessKeyID, c.Expires
+}
 
 // minFIPSSecret is the shortest secret that HMAC takes in FIPS 140 mode: 112 bits, less the four bytes "AWS4" in front.
 const minFIPSSecret = 14 - len("AWS4")

@@ -14,6 +14,9 @@
 // A Signer presigns from bucket and key (Presign, AppendURL), presigns a finished URL (PresignRequest) and signs requests
 // in their Authorization header (Sign). A Verifier checks both forms on the server's side.
 //
+// Uploads from a web page can be bounded further than by a presigned PUT: PresignPost signs an HTML form whose policy says how
+// large the file may be, of which type, and what its name must begin with. VerifyPost is for the server's side.
+//
 // The specification is https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html.
 package s3
 
@@ -379,9 +382,9 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 }
 
 // Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the body
-// first: what is added later is not covered, and services refuse x-amz- headers that are not. It sets Authorization, X-Amz-Date, X-Amz-Security-Token if the credentials have
-// a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it (HashBody does). See
-// signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
+// first: what is added later is not covered, and services refuse x-amz- headers that are not. It sets Authorization, X-Amz-Date,
+// X-Amz-Security-Token if the credentials have a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it
+// (HashBody does). See signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
 //
 // An earlier AWS4 signature in the headers is replaced. One in the URL, or an Authorization of another kind, is
 // ErrConflict. The service takes the request for 15 minutes around its date.

@@ -725,3 +725,34 @@ func TestHashBody(t *testing.T) {
 		t.Errorf("header %v beside the error", req.Header)
 	}
 }
+
+// A ring holds no key that cannot sign, and one that can is a source of credentials.
+func TestKeyRing(t *testing.T) {
+	second := creds()
+	second.AccessKeyID = "AKIASECOND"
+	for _, keys := range [][]s3.Credentials{{{AccessKeyID: "a"}}, {creds(), {AccessKeyID: "b"}}} {
+		if r, err := signer.NewKeyRing(keys[0], keys[1:]...); r != nil || !errors.Is(err, signer.ErrCredentials) {
+			t.Errorf("%q: %v", keys[0].AccessKeyID, err)
+		}
+	}
+	ring, err := signer.NewKeyRing(creds(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, v := newSigner(t, func(c *s3.Config) { c.Credentials = ring }), newVerifier(t, func(c *s3.VerifierConfig) { c.Lookup = ring.Lookup })
+	for _, id := range []string{creds().AccessKeyID, second.AccessKeyID} {
+		p, err := s.Presign(ctx, signer.Request{Key: "k", Expires: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := v.Verify(ctx, received(t, p, nil)); err != nil || g.KeyID != id {
+			t.Errorf("%q signs: %+v, %v", id, g, err)
+		}
+		if until, known := ring.Issued(id); !known || !until.Equal(p.ExpiresAt) {
+			t.Errorf("%s: a URL until %v, Issued says %v, %v", id, p.ExpiresAt, until, known)
+		}
+		if err := ring.Set(second, creds()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -31,8 +31,8 @@ type VerifierConfig struct {
 	Lookup func(ctx context.Context, accessKeyID string) (Credentials, error)
 
 	// Endpoint is the address under which clients reach the service, as in Config, whose scheme does not count; nil means
-	// AWS's own hosts. A request
-	// for another host is ErrScope, unless Addressing is AddressingPath and Endpoint nil: then any host will do.
+	// AWS's own hosts. A request for another host is ErrScope, unless Addressing is AddressingPath and Endpoint nil: then any
+	// host will do.
 	Endpoint *url.URL
 
 	// Addressing says where the bucket stands in a URL; AddressingAuto takes virtual host and path.
@@ -210,6 +210,7 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 		SignedHeaders: c.SignedHeaders,
 		Fingerprint:   pipeline.Fingerprint(identity),
 		Header:        pipeline.SignedHeader(req, c.SignedHeaders, pipeline.Folded),
+		Response:      pipeline.SignedResponse(c.others),
 	}
 	if c.payload != unsignedPayload {
 		g.Payload = c.payload
@@ -270,8 +271,8 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 			break
 		}
 		c.others[n] = append(c.others[n], v)
-		slices.Sort(c.others[n])
 	}
+	sortValues(c.others)
 	return c, nil
 }
 

@@ -608,3 +608,19 @@ func TestVerifyAfterRotation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the one who signed wants in the answer is granted, and what nobody signed is not there to be taken for it.
+func TestVerifyGrantsOverrides(t *testing.T) {
+	want := signer.ResponseHeaders{ContentType: "text/plain; charset=utf-8", ContentDisposition: signer.Attachment("Zoë & co.jpg"),
+		CacheControl: "no-store", ContentEncoding: "gzip", ContentLanguage: "de", Expires: "Thu, 01 Dec 1994 16:00:00 GMT"}
+	for _, want := range []signer.ResponseHeaders{{}, {ContentDisposition: "attachment"}, want} {
+		p, err := newSigner(t).Presign(ctx, signer.Request{Key: "cat.jpg", Expires: time.Minute, Response: want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := newVerifier(t).Verify(ctx, received(t, p, nil))
+		if err != nil || g.Response != want {
+			t.Errorf("granted %+v, %v, want %+v", g, err, want)
+		}
+	}
+}

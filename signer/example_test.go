@@ -143,7 +143,7 @@ func ExamplePresignPost() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, signer.ErrUnsupported))
 	// Output:
-	// presign post: unsupported: this backend has no form uploads; presign a PUT with the headers it shall have
+	// presign post: unsupported: this backend has no form uploads; presign a PUT with the headers it shall have (for Azure a SAS that allows to create, for Cloud CDN a PUT to its bucket)
 	// true
 }
 
@@ -183,6 +183,39 @@ func ExampleRequire() {
 	// 200 GET cat.jpg from photos
 	// 403 signature: mismatch
 	// 401 not signed
+}
+
+// The answer to a refused request tells a stranger little; the log may tell all. Errors hold no signatures.
+func ExampleVerifierFunc() {
+	v, err := s3.NewVerifier(s3.VerifierConfig{
+		Region: "eu-west-1",
+		Lookup: func(ctx context.Context, accessKeyID string) (s3.Credentials, error) {
+			return s3.Credentials{}, signer.ErrUnknownKey
+		},
+		Clock: noon,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	logged := signer.VerifierFunc(func(ctx context.Context, r *http.Request) (*signer.Grant, error) {
+		g, err := v.Verify(ctx, r)
+		if err != nil {
+			fmt.Println("refused:", err)
+		}
+		return g, err
+	})
+	handler := signer.Require(logged, http.NotFoundHandler())
+
+	p, err := exampleSigner().Presign(context.Background(), signer.Request{Key: "cat.jpg", Expires: time.Minute})
+	if err != nil {
+		log.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, p.URL, nil))
+	fmt.Println("answered:", w.Code, strings.TrimSpace(w.Body.String()))
+	// Output:
+	// refused: s3: verify: Credential: unknown key: no key has the id "AKIAIOSFODNN7EXAMPLE"
+	// answered: 403 signature: unknown key
 }
 
 // The body of a signed request can be read to its end before it is known whether it is the signed one.

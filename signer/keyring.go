@@ -8,9 +8,15 @@ import (
 	"time"
 )
 
-// A RingKey is a key that a KeyRing can hold: cdn.Key, s3.Credentials, oss.Credentials and azure.Key are, and so is every type with this method.
+// A RingKey is a key that a KeyRing can hold: cdn.Key, s3.Credentials, oss.Credentials and azure.Key are, and so is every type
+// with this method.
+//
+// A gcs.Key is none: its URLs name the account and not the key, and Google takes all keys that the account has, so a new key
+// needs no more than a new Signer. Nor is a cdn.MediaKey: a keyset gives all its keys one name, and tokens name none;
+// cdn.MediaVerifierConfig.Keys takes the old one and the new one side by side.
 type RingKey interface {
-	// Retirement returns the id of the key and the instant from which the service no longer accepts it; zero for never.
+	// Retirement returns the id of the key and the instant from which the service no longer accepts it; zero for never. The id
+	// of a key without a secret is "".
 	Retirement() (id string, at time.Time)
 }
 
@@ -22,7 +28,7 @@ type RingKey interface {
 //	v, err := cdn.NewVerifier(cdn.VerifierConfig{BaseURL: base, Lookup: ring.Lookup})
 //	// Later, when the service and all verifiers have the new key:
 //	err = ring.Set(next, old)
-//	// The old key may be deleted after ring.Issued(old.Name), if that is so in every process.
+//	// The old key may be deleted when the instant of ring.Issued(old.Name) is over, if that is so in every process.
 //
 // A key whose retirement is announced says so itself (Key.Expires, Credentials.Expires): no URL is signed to live longer. A
 // KeyRing is safe for concurrent use, and takes no lock.
@@ -46,8 +52,8 @@ func NewKeyRing[K RingKey](inForce K, accepted ...K) (*KeyRing[K], error) {
 }
 
 // Set replaces the keys, at once and for all users of the ring: inForce signs from now on, and no other than these is
-// accepted. Call it again whenever the configuration is read. A key without an id and two keys with one id are
-// ErrCredentials, which leaves the ring as it was.
+// accepted. Call it again whenever the configuration is read. A key without an id or without a secret and two keys with one id
+// are ErrCredentials, which leaves the ring as it was.
 func (r *KeyRing[K]) Set(inForce K, accepted ...K) error {
 	keys := append([]K{inForce}, accepted...)
 	for {
@@ -57,7 +63,7 @@ func (r *KeyRing[K]) Set(inForce K, accepted ...K) error {
 			id, _ := k.Retirement()
 			if id == "" || next.latest[id] != nil {
 				return &Error{Op: "key ring", Field: "keys", Err: fmt.Errorf(
-					"%w: each needs an id of its own, and one has none or that of another (%q)", ErrCredentials, id)}
+					"%w: each needs an id of its own and a secret, and one lacks either or has the id of another (%q)", ErrCredentials, id)}
 			}
 			next.latest[id] = new(atomic.Int64)
 		}
@@ -118,14 +124,19 @@ func (r *KeyRing[K]) Keys() []K { return slices.Clone(r.state.Load().keys) }
 
 // Issued returns the latest ExpiresAt of the URLs that were signed with a key, also of one that is no longer in the ring; the
 // zero time if there are none. From then on nobody misses the key. It may be late, because a request that fails after its
-// key was chosen counts, but never early.
+// key was chosen counts, but never early. id is what the key's Retirement returns: a cdn.Key's Name, the AccessKeyID of
+// Credentials, what Retirement made of an azure.Key. known is false for an id that the ring never held, misspelt perhaps, of
+// which nothing can be said.
 //
 // It knows of this ring alone: what other processes issued, and this one before it was restarted, they must say themselves.
 // Until every one has been asked, the longest Expires that the program ever asks for is the safe answer.
-func (r *KeyRing[K]) Issued(id string) time.Time {
+func (r *KeyRing[K]) Issued(id string) (until time.Time, known bool) {
 	latest := r.state.Load().latest[id]
-	if latest == nil || latest.Load() == 0 {
-		return time.Time{}
+	if latest == nil {
+		return time.Time{}, false
 	}
-	return time.Unix(latest.Load(), 0).UTC()
+	if until := latest.Load(); until != 0 {
+		return time.Unix(until, 0).UTC(), true
+	}
+	return time.Time{}, true
 }

@@ -54,12 +54,16 @@ func TestKeyRing(t *testing.T) {
 	}
 	issued := func(id string, want time.Time) {
 		t.Helper()
-		if got := r.Issued(id); !got.Equal(want) {
-			t.Errorf("Issued(%q) is %v, want %v", id, got, want)
+		if got, known := r.Issued(id); !got.Equal(want) || !known {
+			t.Errorf("Issued(%q) is %v, %v, want %v", id, got, known, want)
 		}
 	}
 	issued("a", time.Time{})
-	issued("nobody", time.Time{})
+	for _, id := range []string{"nobody", "A", ""} { // not to be taken for a key that may go
+		if got, known := r.Issued(id); known || !got.IsZero() {
+			t.Errorf("Issued(%q) is %v, %v of a key that never was", id, got, known)
+		}
+	}
 	sign("a", noon)
 	sign("a", noon.Add(time.Minute))
 	sign("a", noon.Add(-time.Minute))
@@ -164,7 +168,7 @@ func TestKeyRingConcurrent(t *testing.T) {
 				want = m[key(i).id]
 			}
 		}
-		if got := r.Issued(key(i).id); !got.Equal(want) {
+		if got, _ := r.Issued(key(i).id); !got.Equal(want) {
 			t.Errorf("%s: issued until %v, the ring says %v", key(i).id, want, got)
 		}
 	}
@@ -193,7 +197,7 @@ func TestKeyRingSetAtOnce(t *testing.T) {
 	wg.Wait()
 	for _, list := range used {
 		for _, id := range list {
-			if !r.Issued(id).Equal(until) {
+			if got, _ := r.Issued(id); !got.Equal(until) {
 				t.Errorf("the use of %q is forgotten", id)
 			}
 		}
@@ -230,7 +234,7 @@ func TestKeyRingNeverEarly(t *testing.T) {
 	if k, err := r.Key(ctx, until); err != nil || !replaced || k.id != "next" {
 		t.Errorf("%q signs, %v", k.id, err)
 	}
-	if got := r.Issued("next"); !got.Equal(until) {
+	if got, _ := r.Issued("next"); !got.Equal(until) {
 		t.Errorf("the next key is needed until %v", got)
 	}
 }

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -68,8 +69,27 @@ func (f Form) String() string {
 // Format prints String for every verb.
 func (f Form) Format(s fmt.State, verb rune) { io.WriteString(s, f.String()) }
 
-// LogValue is String. JSON, which is for the browser, has all fields.
+// LogValue is String.
 func (f Form) LogValue() slog.Value { return slog.StringValue(f.String()) }
+
+// MarshalJSON returns {"method","url","fields","expiresAt"} for the page that posts the form, with a list of {"name","value"}. It
+// carries the signature: send it to the one who shall use it, do not log it.
+func (f Form) MarshalJSON() ([]byte, error) {
+	type field struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	fields := make([]field, len(f.Fields))
+	for i, f := range f.Fields {
+		fields[i] = field(f)
+	}
+	return json.Marshal(struct {
+		Method    string    `json:"method"`
+		URL       string    `json:"url"`
+		Fields    []field   `json:"fields"`
+		ExpiresAt time.Time `json:"expiresAt"`
+	}{"POST", f.URL, fields, f.ExpiresAt.UTC()})
+}
 
 // A Field is a field of a form.
 type Field struct{ Name, Value string }
@@ -79,8 +99,8 @@ func PresignPost(ctx context.Context, s Signer, p Policy) (*Form, error) {
 	if ps, ok := As[PostSigner](s); ok {
 		return ps.PresignPost(ctx, p)
 	}
-	return nil, &Error{Op: "presign post", Err: fmt.Errorf("%w: this scheme has no form uploads; presign a PUT, "+
-		"with Content-Type and Content-Length among its headers if they shall be fixed (Azure: a SAS with permission to create)", ErrUnsupported)}
+	return nil, &Error{Op: "presign post", Err: fmt.Errorf("%w: this backend has no form uploads; presign a PUT with the headers it "+
+		"shall have (for Azure a SAS that allows to create, for Cloud CDN a PUT to its bucket)", ErrUnsupported)}
 }
 
 // A Post is a form as it came in: the part in front of its file.
@@ -101,7 +121,7 @@ type PostVerifier interface {
 }
 
 // A PostGrant is what a verified form allows. Key has the name of the file in it, Header the fields of the form besides key
-// and those of the signature. Whoever holds a form can choose what its policy leaves open, and see all of it.
+// and those of the signature, and without encryption keys.
 type PostGrant struct {
 	Grant
 	MinBytes, MaxBytes int64 // of the file; MaxBytes is -1 for no limit

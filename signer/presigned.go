@@ -42,8 +42,9 @@ type Presigned struct {
 	// ClockOffset is the correction in force: by the local clock the URL dies at ExpiresAt minus ClockOffset.
 	ClockOffset time.Duration
 
-	// NotEnforced names what BestEffort let through: sent with the request, but not held to by the provider. PresignRequest
-	// of oss names headers here without it.
+	// NotEnforced names what BestEffort let through: sent with the request, but not held to by the provider. An entry is a field
+	// of the Request, with the name of what is in it: "Header.Content-Type" (as http.CanonicalHeaderKey writes it),
+	// "Query.prefix", "Response.CacheControl", "SourceIP". PresignRequest of oss names headers here without BestEffort.
 	NotEnforced []string
 }
 

@@ -160,8 +160,8 @@ type Redirector struct {
 // On an error nothing was written, not a header either, and the handler answers as it likes. Its text holds no secret;
 // it is for the one who wrote the handler, and tells what to change:
 //   - ErrConflict: r has an Authorization header; 400 is a good answer, or the URL in whatever form the client understands;
-//   - ErrRequest: r.Method is not p.Method (sign for the method that was asked for, and HEAD is not GET), or p.URL is no
-//     absolute URL of http or https, or OnAuthorization has a value that is none;
+//   - ErrRequest: p is nil, r.Method is not p.Method (sign for the method that was asked for, and HEAD is not GET), or p.URL is
+//     no absolute URL of http or https, or OnAuthorization has a value that is none;
 //   - ErrExpired: the URL is dead; sign when asked, not before;
 //   - ErrUnsupported: p.Header is not empty, and no redirect makes a client send a header; or the URL was to be handed over
 //     as JSON in the answer to HEAD, which has no body.
@@ -170,6 +170,9 @@ type Redirector struct {
 func (d Redirector) Redirect(w http.ResponseWriter, r *http.Request, p *Presigned) error {
 	if d.OnAuthorization < RefuseAuthorization || d.OnAuthorization > RedirectAnyway {
 		return redirectError(ErrRequest, "OnAuthorization", "%d is none of its values", d.OnAuthorization)
+	}
+	if p == nil {
+		return redirectError(ErrRequest, "Presigned", "there is none; look at the error of Presign first")
 	}
 	method := cmp.Or(r.Method, http.MethodGet)
 	if method != p.Method {

@@ -788,6 +788,16 @@ func TestRedirectLearnedClock(t *testing.T) {
 	}
 }
 
+// Who did not look at the error of Presign has no URL to redirect to.
+func TestRedirectToNothing(t *testing.T) {
+	w := httptest.NewRecorder()
+	err := signer.Redirector{}.Redirect(silent{w, t}, asks("GET", ""), nil)
+	var e *signer.Error
+	if !errors.Is(err, signer.ErrRequest) || !errors.As(err, &e) || e.Op != "redirect" || len(w.Header()) > 0 {
+		t.Errorf("%v, and the headers %v", err, w.Header())
+	}
+}
+
 // The zero Redirector reads the machine's clock.
 func TestRedirectZero(t *testing.T) {
 	p := redirectable(http.MethodGet)

@@ -63,7 +63,7 @@ type RequestSigner interface {
 	Sign(ctx context.Context, req *http.Request) error
 }
 
-// A PostSigner signs a policy for uploads by an HTML form. No backend has it yet.
+// A PostSigner signs a policy for uploads by an HTML form. s3, gcs and oss have it; PresignPost finds it.
 type PostSigner interface {
 	PresignPost(ctx context.Context, p Policy) (*Form, error)
 }
@@ -125,6 +125,23 @@ type ResponseHeaders struct {
 	ContentEncoding    string
 	ContentLanguage    string
 	Expires            string // an HTTP date
+}
+
+// Apply sets the headers that are overridden in the header of an answer, on the side of a server that serves a Grant. Call it
+// after the headers that come with the object, and before WriteHeader.
+func (r ResponseHeaders) Apply(h http.Header) {
+	for _, o := range [...]struct{ name, value string }{
+		{"Content-Type", r.ContentType},
+		{"Content-Disposition", r.ContentDisposition},
+		{"Cache-Control", r.CacheControl},
+		{"Content-Encoding", r.ContentEncoding},
+		{"Content-Language", r.ContentLanguage},
+		{"Expires", r.Expires},
+	} {
+		if o.value != "" {
+			h.Set(o.name, o.value)
+		}
+	}
 }
 
 // Attachment returns a Content-Disposition value that makes a browser save the response under filename (RFC 6266),

@@ -31,6 +31,14 @@ type Verifier interface {
 	Verify(ctx context.Context, req *http.Request) (*Grant, error)
 }
 
+// A VerifierFunc is a function as a Verifier, such as one that calls another Verifier and logs why it refuses.
+type VerifierFunc func(ctx context.Context, req *http.Request) (*Grant, error)
+
+// Verify calls f.
+func (f VerifierFunc) Verify(ctx context.Context, req *http.Request) (*Grant, error) {
+	return f(ctx, req)
+}
+
 // Inbound is a request's origin as the client saw it. Behind a proxy only its operator knows where to read it.
 type Inbound struct {
 	Scheme   string     // "http" or "https"
@@ -49,6 +57,10 @@ type Grant struct {
 	Method          string
 	Bucket, Key     string     // a name, not a path
 	Query           url.Values // the signed parameters, without those of the signature
+
+	// Response holds the overrides among the signed parameters: headers that the one who signed wants in the answer to GET and
+	// HEAD, a name to save under perhaps. A server sets them with Response.Apply, or they are lost.
+	Response ResponseHeaders
 
 	SignedAt, NotBefore, ExpiresAt time.Time
 
@@ -73,8 +85,8 @@ type Grant struct {
 // Body returns a reader of the bytes of r that fails before the last of them if they are not those that were signed
 // (ErrMismatch). Where no hash is signed it returns r. Whoever acts on a body before its end acts on unverified bytes.
 //
-// Call it once; behind Require the request's body is wrapped already. A body in chunks is decoded, and each chunk is verified before its bytes are handed on; ErrMalformed is for one that does not
-// follow the encoding.
+// Call it once; behind Require the request's body is wrapped already. A body in chunks is decoded, and each chunk is verified
+// before its bytes are handed on; ErrMalformed is for one that does not follow the encoding.
 func (g *Grant) Body(r io.ReadCloser) io.ReadCloser {
 	switch {
 	case g.Payload == "" || r == nil:
@@ -140,8 +152,9 @@ type grantKey struct{}
 // encoding (Content-Length, Content-Encoding: aws-chunked, X-Amz-Decoded-Content-Length) stay as they came. Signed headers
 // have one value each, that of Grant.Header.
 //
-// To log why requests are refused, hand it a Verifier that calls yours and logs the error. Refusals are 401 for no signature, 400 for a malformed one, 403 for
-// one that does not hold and 500 when v could not decide; the answer names the class of the refusal and no more.
+// To log why requests are refused, hand it a VerifierFunc that calls yours and logs the error. Refusals are 401 for no
+// signature, 400 for a malformed one, 403 for one that does not hold and 500 when v could not decide; the answer names the
+// class of the refusal and no more.
 func Require(v Verifier, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g, err := v.Verify(r.Context(), r)

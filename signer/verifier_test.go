@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +70,19 @@ func TestAnyOf(t *testing.T) {
 				t.Errorf("asked %v times, want %v", asked, tt.asked)
 			}
 		})
+	}
+}
+
+func TestVerifierFunc(t *testing.T) {
+	want, req := new(signer.Grant), httptest.NewRequest(http.MethodGet, "/", nil)
+	var v signer.Verifier = signer.VerifierFunc(func(c context.Context, r *http.Request) (*signer.Grant, error) {
+		if c != ctx || r != req {
+			t.Error("another context or request arrives")
+		}
+		return want, signer.ErrMismatch
+	})
+	if g, err := v.Verify(ctx, req); g != want || err != signer.ErrMismatch {
+		t.Errorf("%v, %v", g, err)
 	}
 }
 
@@ -196,6 +210,21 @@ func TestRequireChunks(t *testing.T) {
 	}
 	if _, err := json.Marshal(grant); err != nil {
 		t.Errorf("a grant cannot be encoded, for a log: %v", err)
+	}
+}
+
+// What is overridden is set, whatever was there, and nothing else is touched.
+func TestResponseHeadersApply(t *testing.T) {
+	h := http.Header{"Content-Type": {"text/plain", "text/html"}, "Content-Language": {"de"}, "Etag": {"1"}}
+	signer.ResponseHeaders{ContentType: "a/b", ContentDisposition: "attachment"}.Apply(h)
+	if want := (http.Header{"Content-Type": {"a/b"}, "Content-Disposition": {"attachment"}, "Content-Language": {"de"}, "Etag": {"1"}}); !reflect.DeepEqual(h, want) {
+		t.Errorf("%v, want %v", h, want)
+	}
+	all := make(http.Header)
+	signer.ResponseHeaders{"type", "disposition", "control", "encoding", "language", "expires"}.Apply(all)
+	if want := (http.Header{"Content-Type": {"type"}, "Content-Disposition": {"disposition"}, "Cache-Control": {"control"}, "Content-Encoding": {"encoding"},
+		"Content-Language": {"language"}, "Expires": {"expires"}}); !reflect.DeepEqual(all, want) {
+		t.Errorf("%v, want %v", all, want)
 	}
 }
 

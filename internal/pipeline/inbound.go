@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,6 +188,18 @@ func SignedHeader(req *http.Request, signed []string, canonical func(string) str
 		SetHeader(&h, name, []string{strings.Join(values, ",")})
 	}
 	return h
+}
+
+// SignedResponse is Grant.Response: the overrides among signed parameters, as AWS, Google and Alibaba name them.
+func SignedResponse(q url.Values) signer.ResponseHeaders {
+	return signer.ResponseHeaders{
+		ContentType:        q.Get("response-content-type"),
+		ContentDisposition: q.Get("response-content-disposition"),
+		CacheControl:       q.Get("response-cache-control"),
+		ContentEncoding:    q.Get("response-content-encoding"),
+		ContentLanguage:    q.Get("response-content-language"),
+		Expires:            q.Get("response-expires"),
+	}
 }
 
 // Folded is wire.AppendFolded for SignedHeader.

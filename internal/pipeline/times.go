@@ -83,7 +83,11 @@ func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
 	if limits.Max > 0 && p.End-p.window > limits.Max {
 		longest := time.Duration(limits.Max) * time.Second
 		if !ask.AllowShorter {
-			return p, op.Errorf(signer.ErrLifetime, "Expires", "%v and a Window of %v are over the %v that the scheme allows; ask for less, or set AllowShorter", ask.Expires, ask.Window, longest)
+			asked := ask.Expires.String() + " is"
+			if ask.Window != 0 {
+				asked = ask.Expires.String() + " and a Window of " + ask.Window.String() + " are"
+			}
+			return p, op.Errorf(signer.ErrLifetime, "Expires", "%s over the %v that the scheme allows; ask for less, or set AllowShorter", asked, longest)
 		}
 		p.End = p.window + limits.Max
 		p.LimitedBy = signer.LimitScheme
@@ -99,8 +103,9 @@ func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
 }
 
 // Cap ends the URL with the credentials that sign it. Dead credentials, and those that die before the URL has lived as
-// long as was asked for, are ErrCredentials; the latter cut the end if shorter is allowed. field and what name the
-// credentials in errors. The zero time means that they do not die.
+// long as was asked for, are ErrCredentials; the latter cut the end if shorter is allowed. field and what name in errors what
+// limits the URL, in singular or plural: credentials, or signatures of a key that somebody else keeps. The zero time means that
+// it does not die.
 func (p *Plan) Cap(op Op, dies time.Time, allowShorter bool, field, what string) error {
 	if dies.IsZero() {
 		return nil
@@ -108,11 +113,11 @@ func (p *Plan) Cap(op Op, dies time.Time, allowShorter bool, field, what string)
 	end := dies.Unix()
 	switch {
 	case end <= p.Now:
-		return op.Errorf(signer.ErrCredentials, field, "%s died at %s; get new ones", what, dies.UTC().Format(time.RFC3339))
+		return op.Errorf(signer.ErrCredentials, field, "%s died at %s; sign with what is alive", what, dies.UTC().Format(time.RFC3339))
 	case end >= p.End:
 		return nil
 	case end < p.promised && !allowShorter:
-		return op.Errorf(signer.ErrCredentials, field, "%s die at %s, before the URL does; get ones that live longer, ask for a shorter Expires, or set AllowShorter", what, dies.UTC().Format(time.RFC3339))
+		return op.Errorf(signer.ErrCredentials, field, "%s will die at %s, before the URL does; ask for a shorter Expires, set AllowShorter, or sign with what lives longer", what, dies.UTC().Format(time.RFC3339))
 	}
 	p.End = end
 	p.LimitedBy = signer.LimitCredentials

@@ -104,6 +104,36 @@ func TestPlanTimesErrors(t *testing.T) {
 	}
 }
 
+// An error speaks of what was asked for, and of a Window only where there is one.
+func TestPlanTimesText(t *testing.T) {
+	for want, ask := range map[string]Ask{
+		"test: presign: Expires: bad lifetime: 192h0m0s is over the 168h0m0s that the scheme allows; ask for less, or set AllowShorter": {Expires: 8 * day},
+		"test: presign: Expires: bad lifetime: 168h0m0s and a Window of 1h0m0s are over the 168h0m0s that the scheme allows; ask for less, or set AllowShorter": {
+			Expires: 7 * day, Window: time.Hour},
+	} {
+		if _, err := PlanTimes(op, at(0), &ask, Limits{Max: int64(7 * day / time.Second)}); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+// What limits a URL may be one thing or several, and credentials or signatures; the text fits them all.
+func TestCapText(t *testing.T) {
+	p, err := PlanTimes(op, at(0), &Ask{Expires: 13 * time.Hour}, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, dies := range map[string]time.Duration{
+		"test: presign: Key: no usable credentials: signatures of a remote key will die at 2026-11-25T11:59:50Z, before the URL does; " +
+			"ask for a shorter Expires, set AllowShorter, or sign with what lives longer": 12 * time.Hour,
+		"test: presign: Key: no usable credentials: signatures of a remote key died at 2026-11-24T22:59:50Z; sign with what is alive": -time.Hour,
+	} {
+		if err := p.Cap(op, at(dies), false, "Key", "signatures of a remote key"); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
 // Any two instants of one window give one plan; the next second gives another. Each lives at least Expires.
 func TestWindowIsStable(t *testing.T) {
 	ask := Ask{Expires: time.Hour, Window: 15 * time.Minute, Bucket: "b", Key: "k"}

@@ -111,7 +111,12 @@ func (d *gcsDialect) unsigned(w http.ResponseWriter, r *http.Request, err error)
 	if id := r.URL.Query().Get(sessionParam); id != "" {
 		return d.resume(w, r, id)
 	}
-	return formOr(r, err)
+	return err
+}
+
+func (d *gcsDialect) post(w http.ResponseWriter, r *http.Request, f *form) error {
+	requestID(w, d.requestID)
+	return d.postObject(w, r, d.Verifier.(signer.PostVerifier), f)
 }
 
 // put stores an object of a size that the header allows, under a key of its own if there is one.

@@ -54,6 +54,8 @@ func (d *gcsDialect) storeFault(err error) *fault {
 	switch e := err.(type) {
 	case tooLarge:
 		return &fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed object size."}
+	case otherSize:
+		return d.storeFault(outOfRange{e.over()})
 	case outOfRange:
 		if e.over {
 			f := &fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload is larger than the maximum object size specified in your Policy Document."}
@@ -108,6 +110,9 @@ func (d *gcsDialect) signatureFault(r *http.Request, err error, trace *signer.Tr
 	e := refusal(err)
 	if e == nil || e.Code == "" {
 		return &fault{status: 500, Code: "InternalError", Message: "We encountered an internal error. Please try again."}
+	}
+	if form := (refusedForm{}); errors.As(err, &form) {
+		return formFaultGCS(form, e)
 	}
 	f := &fault{status: 400, Code: e.Code, Message: "Invalid argument."}
 	switch e.Code {

@@ -100,9 +100,15 @@ func (d *ossDialect) serve(w http.ResponseWriter, r *http.Request, g *signer.Gra
 	return perform(d.operations(), []string{"x-oss-date", "x-oss-content-sha256", "x-oss-security-token"}, w, r, g)
 }
 
-func (d *ossDialect) unsigned(w http.ResponseWriter, r *http.Request, err error) error {
+func (d *ossDialect) unsigned(w http.ResponseWriter, r *http.Request, err error) error { return err }
+
+func (d *ossDialect) post(w http.ResponseWriter, r *http.Request, f *form) error {
 	d.greet(w)
-	return formOr(r, err)
+	v, err := d.verifier(r.Host)
+	if err != nil {
+		return err
+	}
+	return d.postObject(w, r, v.(signer.PostVerifier), f)
 }
 
 // greet sets what all answers have.

@@ -92,6 +92,13 @@ func (d *ossDialect) storeFault(r *http.Request, err error) *ossFault {
 	}
 	f := new(fault)
 	switch e := err.(type) {
+	case otherSize:
+		*f = fault{status: 400, Code: e.code(), Message: "Your proposed upload exceeds the maximum allowed size."}
+		ec := "0006-00000003"
+		if !e.over() {
+			f.Message, ec = "Your proposed upload is smaller than the minimum allowed size.", "0006-00000004"
+		}
+		return &ossFault{f, ec}
 	case tooLarge:
 		*f = fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size."}
 		f.with("ProposedSize", fmt.Sprint(e.size)).with("MaxSizeAllowed", fmt.Sprint(e.most))
@@ -141,6 +148,9 @@ func (d *ossDialect) signatureFault(r *http.Request, err error, trace *signer.Tr
 	f := &ossFault{fault: &fault{status: 400, Code: "InvalidArgument", Message: e.Error()}}
 	if strings.HasPrefix(e.Code, ecPrefix) {
 		f.ec = e.Code
+	}
+	if form := (refusedForm{}); errors.As(err, &form) {
+		return formFaultOSS(form, e)
 	}
 	q := r.URL.Query()
 	presigned := q.Has("x-oss-signature") || q.Has("x-oss-credential")

@@ -9,8 +9,8 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// s3Dialect is what Amazon S3 says to PUT, GET, HEAD and DELETE of an object, to its upload in parts and its copy, and to
-// HEAD, LIST and DELETE of many in a bucket. Whatever else a request asks for is NotImplemented, never passed over.
+// s3Dialect is what Amazon S3 says to PUT, GET, HEAD and DELETE of an object, to its upload in parts and by a form and its copy, and
+// to HEAD, LIST and DELETE of many in a bucket. Whatever else a request asks for is NotImplemented, never passed over.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 type s3Dialect struct {
@@ -89,9 +89,11 @@ func (d *s3Dialect) serve(w http.ResponseWriter, r *http.Request, g *signer.Gran
 	return perform(d.operations(), s3Signature(), w, r, g)
 }
 
-func (d *s3Dialect) unsigned(w http.ResponseWriter, r *http.Request, err error) error {
+func (d *s3Dialect) unsigned(w http.ResponseWriter, r *http.Request, err error) error { return err }
+
+func (d *s3Dialect) post(w http.ResponseWriter, r *http.Request, f *form) error {
 	requestID(w, d.requestID)
-	return formOr(r, err)
+	return d.postObject(w, r, d.Verifier.(signer.PostVerifier), f)
 }
 
 // requestID returns the identity of the answer, made when it is first asked for.

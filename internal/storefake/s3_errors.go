@@ -62,6 +62,13 @@ func (d *s3Dialect) storeFault(r *http.Request, err error) *fault {
 	case tooLarge:
 		f := &fault{status: 400, Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"}
 		return f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MaxSizeAllowed", strconv.FormatInt(e.most, 10))
+	case otherSize:
+		f := &fault{status: 400, Code: e.code(), Message: "Your proposed upload exceeds the maximum allowed size"}
+		if !e.over() {
+			f.Message = "Your proposed upload is smaller than the minimum allowed size"
+			return f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MinSizeAllowed", strconv.FormatInt(e.least, 10))
+		}
+		return f.with("ProposedSize", strconv.FormatInt(e.size, 10)).with("MaxSizeAllowed", strconv.FormatInt(e.most, 10))
 	case notImplemented:
 		f := &fault{status: 501, Code: "NotImplemented", Message: "A header or parameter you provided implies functionality that is not implemented"}
 		if e.message != "" {
@@ -109,6 +116,9 @@ func (d *s3Dialect) signatureFault(r *http.Request, err error, trace *signer.Tra
 	e := refusal(err)
 	if e == nil || e.Code == "" {
 		return &fault{status: 500, Code: "InternalError", Message: "We encountered an internal error. Please try again."}
+	}
+	if form := (refusedForm{}); errors.As(err, &form) {
+		return formFaultS3(form, e)
 	}
 	c := claimOf(r)
 	now := d.store.Clock.Now().UTC().Format(time.RFC3339)

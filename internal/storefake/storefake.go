@@ -98,8 +98,8 @@ type dialect interface {
 	// addressed reports whether a request that shows no signature is plainly for this provider.
 	addressed(r *http.Request) bool
 
-	// unsigned does what a request without a signature may all the same: a form has its signature in its fields, and a session was
-	// begun by a request that was signed. For others it returns err. If it returns an error, it has written nothing.
+	// unsigned does what a request without a signature may all the same: a session was begun by a request that was signed. For others
+	// it returns err. If it returns an error, it has written nothing.
 	unsigned(w http.ResponseWriter, r *http.Request, err error) error
 
 	// serve does what was granted. If it returns an error, it has written nothing.
@@ -176,6 +176,8 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		err = d.serve(w, asSigned(r, g), g)
+	case errors.Is(err, signer.ErrUnsigned) && isForm(r):
+		d, err = s.post(w, r, d)
 	case errors.Is(err, signer.ErrUnsigned):
 		err = d.unsigned(w, r, err)
 	}

@@ -1,7 +1,13 @@
 // Package cdn signs and verifies URLs and cookies for Google Cloud CDN (HMAC-SHA1), and for Media CDN.
 //
 //	key, err := cdn.ParseKey("my-key", "nZtRohdNF9m3cKM24IcK4w==")
+//	if err != nil {
+//		return err
+//	}
 //	s, err := cdn.New(cdn.Config{BaseURL: base, Key: key}) // base: https://media.example.com
+//	if err != nil {
+//		return err
+//	}
 //	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
 //
 // A Signer presigns from a key (Presign, AppendURL), presigns a finished URL (PresignRequest), and signs for all URLs with one
@@ -19,6 +25,13 @@
 // A backend of Cloud CDN has up to three keys, so that they can be rotated: a signer.KeyRing signs with one, bounds its URLs by
 // the key's retirement, and knows from when on nobody misses it. For Cloud CDN to read a private bucket, its service account
 // needs the role Storage Object Viewer; the account exists from the first key on.
+//
+// # Trying it locally
+//
+// There is no emulator, and BaseURL has no port, because the CDN signs none. A server on another address and port verifies if its
+// Inbound tells the BaseURL's scheme and host in place of its own, and if URLs are sent to it: with their origin exchanged (see
+// the example of VerifierConfig), or for an http BaseURL by curl --connect-to media.example.com:80:127.0.0.1:8080 URL, which
+// needs no Inbound.
 //
 // # Redirects
 //
@@ -61,8 +74,11 @@ type Config struct {
 	// the same, and "" means that the origin is not a bucket.
 	Bucket string
 
-	// Key signs. Keys is the source of a key that rotates, a signer.KeyRing[Key] perhaps. Set one of the two.
-	Key  Key
+	// Key signs. Set it if the key changes only when the program starts anew, as it is read from a file or a secret then.
+	Key Key
+
+	// Keys is asked for the key of each signature. Set it in place of Key if keys change while the program runs: a
+	// signer.KeyRing[Key], or a source of your own.
 	Keys KeySource
 
 	// Clock is the signer's clock; nil means clock.System(). One that has learned is asked for the time at BaseURL's host.
@@ -152,9 +168,9 @@ func (s *Signer) presign(ctx context.Context, d *draft, r *signer.Request) error
 		return err
 	}
 	if r.Bucket != "" && r.Bucket != s.bucket {
-		return op.Errorf(signer.ErrRequest, "Bucket", "the bucket behind BaseURL is %q; leave it empty, or make a Signer for the other one", s.bucket)
+		return wrongBucket(op, s.bucket)
 	}
-	if err := d.addUnenforced(op, r); err != nil {
+	if err := d.addUnenforced(op, r, ""); err != nil {
 		return err
 	}
 	for name, values := range r.Query {
@@ -201,7 +217,7 @@ func (s *Signer) plan(ctx context.Context, op pipeline.Op, d *draft, ask *pipeli
 			return err
 		}
 	}
-	return d.plan.Cap(op, d.key.Expires, ask.AllowShorter, "Key", "the keys in force")
+	return d.plan.Cap(op, d.key.Expires, ask.AllowShorter, "Key", "the key in force")
 }
 
 // PresignRequest presigns a finished URL under BaseURL, whose bytes are kept. See signer.RequestPresigner for its contract.
@@ -244,8 +260,17 @@ func checkMethod(op pipeline.Op, method string) error {
 	return op.Errorf(signer.ErrUnsupported, "Method", "a signed URL allows GET and HEAD, not %s; upload to the bucket itself", method)
 }
 
+// wrongBucket is the error for a bucket that is not the configured one.
+func wrongBucket(op pipeline.Op, configured string) error {
+	if configured == "" {
+		return op.Errorf(signer.ErrRequest, "Bucket", "the Config names no bucket behind BaseURL; leave it empty, or set Bucket there too")
+	}
+	return op.Errorf(signer.ErrRequest, "Bucket", "the bucket behind BaseURL is %q; leave it empty, or make a Signer for the other one", configured)
+}
+
 // addUnenforced collects what r asks for and a signature of the URL cannot hold anybody to. Overrides are sent all the same.
-func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request) error {
+// instead is what else can demand headers and limit addresses, for the errors.
+func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request, instead string) error {
 	if r.Header == nil && r.Response == (signer.ResponseHeaders{}) && !r.SourceIP.IsValid() {
 		return nil
 	}
@@ -253,6 +278,7 @@ func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request) error {
 		d.loose = append(d.loose, "Header."+http.CanonicalHeaderKey(name))
 	}
 	slices.Sort(d.loose)
+	headers := len(d.loose)
 	for _, o := range pipeline.Overrides(&r.Response) {
 		if o.Value == "" {
 			continue
@@ -264,14 +290,24 @@ func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request) error {
 		d.params.Add(name, o.Value)
 		d.loose = append(d.loose, "Response."+o.Field)
 	}
+	overrides := len(d.loose)
 	if r.SourceIP.IsValid() {
 		d.loose = append(d.loose, "SourceIP")
 	}
-	if d.loose != nil && !r.BestEffort {
-		return op.Errorf(signer.ErrUnsupported, strings.Join(d.loose, ", "),
-			"a signature of a URL covers nothing else; leave it out, or set BestEffort to sign without it")
+	if d.loose == nil || r.BestEffort {
+		return nil
 	}
-	return nil
+	var errs []error
+	refuse := func(fields []string, why string) {
+		if len(fields) > 0 {
+			errs = append(errs, op.Errorf(signer.ErrUnsupported, strings.Join(fields, ", "), "%s", why))
+		}
+	}
+	refuse(d.loose[:headers], "a signature of a URL covers no headers; leave it out, "+instead+"or set BestEffort to sign without it")
+	refuse(d.loose[headers:overrides], "the CDN overrides nothing; set it on the object, or set BestEffort to send it to the origin, "+
+		"which may heed it (Cloud Storage does) or not")
+	refuse(d.loose[overrides:], "a signature of a URL is for every address; leave it out, "+instead+"or set BestEffort to sign without it")
+	return errors.Join(errs...)
 }
 
 // unenforcedHTTP names the headers of req that nobody can be held to.
@@ -350,16 +386,26 @@ func newBase(op pipeline.Op, u *url.URL) (base, error) {
 		return base{}, op.Errorf(signer.ErrRequest, "BaseURL", "there is none; set the address of the CDN, https://media.example.com perhaps")
 	}
 	if err := pipeline.CheckEndpoint(op, u); err != nil {
-		for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-			e.(*signer.Error).Field = "BaseURL" // what an Endpoint is elsewhere
-		}
-		return base{}, err
+		return base{}, rename(err, "BaseURL") // what an Endpoint is elsewhere
 	}
 	if hasPort(u) {
 		return base{}, op.Errorf(signer.ErrRequest, "BaseURL", portProblem)
 	}
 	scheme, host, path := pipeline.Locate(u)
 	return base{scheme, host, strings.TrimRight(u.Path, "/") + "/", scheme + "://" + host + path + "/"}, nil
+}
+
+// rename makes errors speak of another field.
+func rename(err error, field string) error {
+	switch e := err.(type) {
+	case *signer.Error:
+		e.Field = field
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			rename(one, field)
+		}
+	}
+	return err
 }
 
 func hasPort(u *url.URL) bool { return u.Port() != "" || strings.HasSuffix(u.Host, ":") }

@@ -234,9 +234,11 @@ func TestPresignErrors(t *testing.T) {
 		{"PUT", signer.Request{Method: "PUT", Key: "k"}, signer.ErrUnsupported, "allows GET and HEAD, not PUT"},
 		{"OPTIONS", signer.Request{Method: "OPTIONS", Key: "k"}, signer.ErrUnsupported, "Method"},
 		{"another bucket", signer.Request{Key: "k", Bucket: "other"}, signer.ErrRequest, `the bucket behind BaseURL is "media"`},
-		{"a header", signer.Request{Key: "k", Header: http.Header{"Range": {"bytes=0-9"}, "Accept": {"*"}}}, signer.ErrUnsupported, "Header.Accept, Header.Range: unsupported"},
-		{"an override", signer.Request{Key: "k", Response: signer.ResponseHeaders{ContentType: "text/plain"}}, signer.ErrUnsupported, "Response.ContentType: unsupported"},
-		{"an address", signer.Request{Key: "k", SourceIP: netip.MustParsePrefix("192.0.2.0/24")}, signer.ErrUnsupported, "SourceIP"},
+		{"a header", signer.Request{Key: "k", Header: http.Header{"Range": {"bytes=0-9"}, "Accept": {"*"}}}, signer.ErrUnsupported,
+			"Header.Accept, Header.Range: unsupported: a signature of a URL covers no headers; leave it out, or set BestEffort"},
+		{"an override", signer.Request{Key: "k", Response: signer.ResponseHeaders{ContentType: "text/plain"}}, signer.ErrUnsupported,
+			"Response.ContentType: unsupported: the CDN overrides nothing; set it on the object, or set BestEffort to send it to the origin"},
+		{"an address", signer.Request{Key: "k", SourceIP: netip.MustParsePrefix("192.0.2.0/24")}, signer.ErrUnsupported, "SourceIP: unsupported"},
 		{"Expires", signer.Request{Key: "k", Query: url.Values{"Expires": {"1"}}}, signer.ErrRequest, `"Expires" belongs to a signature`},
 		{"keyname", signer.Request{Key: "k", Query: url.Values{"keyname": {"1"}}}, signer.ErrRequest, `"keyname" belongs to a signature`},
 		{"Signature", signer.Request{Key: "k", Query: url.Values{"Signature": {"1"}}}, signer.ErrRequest, "Query"},
@@ -264,6 +266,28 @@ func TestPresignErrors(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Second} {
 		_, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: d})
 		wantError(t, "Expires", err, signer.ErrLifetime, "Expires")
+	}
+}
+
+// A bucket that the Config does not know is refused with a text that says where it would have to stand.
+func TestBucketOfNoConfig(t *testing.T) {
+	s := newSigner(t, func(c *cdn.Config) { c.Bucket = "" })
+	_, err := s.Presign(ctx, signer.Request{Key: "k", Bucket: "media", Expires: time.Minute})
+	wantError(t, "no bucket in the Config", err, signer.ErrRequest, "Bucket: bad request: the Config names no bucket behind BaseURL")
+	if strings.Contains(err.Error(), `""`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Each thing that cannot be enforced has its own advice.
+func TestUnenforcedAll(t *testing.T) {
+	_, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Minute, Header: http.Header{"A": {"b"}},
+		Response: signer.ResponseHeaders{ContentType: "c"}, SourceIP: netip.MustParsePrefix("192.0.2.0/24")})
+	for _, field := range []string{"Header.A", "Response.ContentType", "SourceIP"} {
+		wantError(t, field, err, signer.ErrUnsupported, "cdn: presign: "+field+": unsupported: ")
+	}
+	if n := len(strings.Split(err.Error(), "\n")); n != 3 {
+		t.Errorf("%d lines: %v", n, err)
 	}
 }
 
@@ -414,8 +438,17 @@ func TestIssuedEndsWithTheKey(t *testing.T) {
 	ring := newRing(t, k)
 	s := newSigner(t, func(c *cdn.Config) { c.Key, c.Keys = cdn.Key{}, ring })
 	p, err := s.Presign(ctx, signer.Request{Key: "k", Expires: 3 * time.Hour, AllowShorter: true})
-	if err != nil || !ring.Issued("a").Equal(p.ExpiresAt) {
-		t.Errorf("a URL until %v, Issued says %v, %v", p.ExpiresAt, ring.Issued("a"), err)
+	if until, known := ring.Issued("a"); err != nil || !known || !until.Equal(p.ExpiresAt) {
+		t.Errorf("a URL until %v, Issued says %v, %v, %v", p.ExpiresAt, until, known, err)
+	}
+}
+
+// A ring holds no key that cannot sign.
+func TestRingWantsSecrets(t *testing.T) {
+	for _, keys := range [][]cdn.Key{{{Name: "a"}}, {key("a"), {Name: "b"}}} {
+		if r, err := signer.NewKeyRing(keys[0], keys[1:]...); r != nil || !errors.Is(err, signer.ErrCredentials) {
+			t.Errorf("%+v: %v", keys, err)
+		}
 	}
 }
 
@@ -425,8 +458,8 @@ func TestRotation(t *testing.T) {
 	ring := newRing(t, old)
 	s := newSigner(t, func(c *cdn.Config) { c.Key, c.Keys = cdn.Key{}, ring })
 	v := newVerifier(t, func(c *cdn.VerifierConfig) { c.Keys, c.Lookup = nil, ring.Lookup })
-	if !ring.Issued("a").IsZero() {
-		t.Errorf("before the first URL: %v", ring.Issued("a"))
+	if until, known := ring.Issued("a"); !until.IsZero() || !known {
+		t.Errorf("before the first URL: %v, %v", until, known)
 	}
 	var last *signer.Presigned
 	for _, d := range []time.Duration{time.Minute, 3 * time.Hour, time.Hour} {
@@ -445,10 +478,10 @@ func TestRotation(t *testing.T) {
 	if err != nil || !strings.Contains(fresh.URL, "&KeyName=b&") {
 		t.Fatalf("after the rotation: %v, %v", fresh, err)
 	}
-	if got := ring.Issued("a"); !got.Equal(last.ExpiresAt) {
+	if got, _ := ring.Issued("a"); !got.Equal(last.ExpiresAt) {
 		t.Errorf("the last URL of the old key dies at %v, Issued says %v", last.ExpiresAt, got)
 	}
-	if got := ring.Issued("b"); !got.Equal(fresh.ExpiresAt) {
+	if got, _ := ring.Issued("b"); !got.Equal(fresh.ExpiresAt) {
 		t.Errorf("the last URL of the new key dies at %v, Issued says %v", fresh.ExpiresAt, got)
 	}
 	for _, p := range []*signer.Presigned{last, fresh} {
@@ -461,7 +494,7 @@ func TestRotation(t *testing.T) {
 	}
 	_, err = v.Verify(ctx, get(last.URL))
 	wantError(t, "the old key is gone", err, signer.ErrUnknownKey, `"a"`)
-	if got := ring.Issued("a"); !got.Equal(last.ExpiresAt) {
+	if got, _ := ring.Issued("a"); !got.Equal(last.ExpiresAt) {
 		t.Errorf("the old key is gone, and Issued says %v", got)
 	}
 }

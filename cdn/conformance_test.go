@@ -25,13 +25,22 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestAttacks mounts the corpus of attacks on the Verifier.
+func TestAttacks(t *testing.T) {
+	signertest.Attack(t, conformanceHarness(t, "https://media.example.com"))
+}
+
+func BenchmarkFlood(b *testing.B) {
+	signertest.Flood(b, conformanceHarness(b, "https://media.example.com"))
+}
+
 const (
 	conformanceName   = "my-key"
 	conformanceFirst  = "the first secret"
 	conformanceSecond = "the other secret"
 )
 
-func conformanceHarness(t *testing.T, base string) signertest.Harness {
+func conformanceHarness(t testing.TB, base string) signertest.Harness {
 	baseURL, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)

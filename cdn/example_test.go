@@ -135,10 +135,11 @@ func Example_rotation() {
 		log.Fatal(err)
 	}
 	fmt.Println("signing with", ring.Keys()[0].Name)
-	fmt.Println("key-2025 may be deleted at", ring.Issued("key-2025"))
+	until, known := ring.Issued("key-2025") // false if the ring never had such a key
+	fmt.Println("key-2025 may be deleted at", until, known)
 	// Output:
 	// signing with key-2026
-	// key-2025 may be deleted at 2019-05-17 22:15:50 +0000 UTC
+	// key-2025 may be deleted at 2019-05-17 22:15:50 +0000 UTC true
 }
 
 // An origin behind the load balancer lets nothing through that the CDN's key did not sign.

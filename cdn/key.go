@@ -35,8 +35,13 @@ type KeySource interface {
 // Key returns k.
 func (k Key) Key(ctx context.Context, until time.Time) (Key, error) { return k, nil }
 
-// Retirement returns Name and Expires, for signer.KeyRing.
-func (k Key) Retirement() (id string, at time.Time) { return k.Name, k.Expires }
+// Retirement returns Name and Expires, for signer.KeyRing; an empty id where there is no Secret.
+func (k Key) Retirement() (id string, at time.Time) {
+	if k.Secret.IsZero() {
+		return "", k.Expires
+	}
+	return k.Name, k.Expires
+}
 
 // ParseKey returns a Key of its name and of its text as gcloud's key file has it: 16 bytes in base64url (RFC 4648, section 5),
 // with or without padding, and with or without the end of a line. Terraform's random_id writes it without padding. The last

@@ -97,11 +97,10 @@ func (s *MediaSigner) Presign(ctx context.Context, r signer.Request) (*signer.Pr
 		return nil, err
 	}
 	if r.Bucket != "" && r.Bucket != s.bucket {
-		return nil, op.Errorf(signer.ErrRequest, "Bucket",
-			"the bucket behind BaseURL is %q; leave it empty, or make a MediaSigner for the other one", s.bucket)
+		return nil, wrongBucket(op, s.bucket)
 	}
 	var d draft
-	if err := errors.Join(checkMethod(op, method), d.addUnenforced(op, &r)); err != nil {
+	if err := errors.Join(checkMethod(op, method), d.addUnenforced(op, &r, "demand it with a token (MediaSigner.Token), ")); err != nil {
 		return nil, err
 	}
 	for name, values := range r.Query {
@@ -267,7 +266,7 @@ func (s *MediaSigner) checkPrefix(op pipeline.Op, field, prefix string) error {
 	u, err := s.parse(op, prefix)
 	switch {
 	case err != nil:
-		return op.Errorf(signer.ErrRequest, field, "it cannot be a prefix: %w", err)
+		return rename(err, field)
 	case strings.Contains(prefix, "?"):
 		return op.Errorf(signer.ErrRequest, field, "it has a query; a prefix ends in the path")
 	case !strings.HasSuffix(u.EscapedPath(), "/"):

@@ -22,13 +22,22 @@ func TestMediaConformance(t *testing.T) {
 	}
 }
 
+// TestMediaAttacks mounts the corpus of attacks on the MediaVerifier.
+func TestMediaAttacks(t *testing.T) {
+	signertest.Attack(t, mediaHarness(t, "https://media.example.com"))
+}
+
+func BenchmarkMediaFlood(b *testing.B) {
+	signertest.Flood(b, mediaHarness(b, "https://media.example.com"))
+}
+
 const (
 	mediaConformanceName   = "my-keyset"
 	mediaConformanceSeed   = "DJUcnLguVFKmVCFnWGubG1MZg7fWAnxacMjKDhVZMGI="
 	mediaConformanceSecond = "g_SlMILiIWKqsC6Z2L7gy0sReDOqtSrJrE7CXNr5Nl8="
 )
 
-func mediaHarness(t *testing.T, base string) signertest.Harness {
+func mediaHarness(t testing.TB, base string) signertest.Harness {
 	baseURL, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)

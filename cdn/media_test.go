@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
@@ -235,9 +236,9 @@ func TestMediaPresignRefused(t *testing.T) {
 		want  string
 	}{
 		{signer.Request{Key: "k", Method: "PUT"}, signer.ErrUnsupported, "Method"},
-		{signer.Request{Key: "k", Bucket: "other"}, signer.ErrRequest, "Bucket"},
-		{signer.Request{Key: "k", Header: http.Header{"Foo": {"a"}}}, signer.ErrUnsupported, "Header.Foo"},
-		{signer.Request{Key: "k", SourceIP: netip.MustParsePrefix("192.0.2.0/24")}, signer.ErrUnsupported, "SourceIP"},
+		{signer.Request{Key: "k", Bucket: "other"}, signer.ErrRequest, `Bucket: bad request: the bucket behind BaseURL is "films"`},
+		{signer.Request{Key: "k", Header: http.Header{"Foo": {"a"}}}, signer.ErrUnsupported, "Header.Foo: unsupported: a signature of a URL covers no headers; leave it out, demand it with a token (MediaSigner.Token),"},
+		{signer.Request{Key: "k", SourceIP: netip.MustParsePrefix("192.0.2.0/24")}, signer.ErrUnsupported, "SourceIP: unsupported: a signature of a URL is for every address; leave it out, demand it with a token"},
 		{signer.Request{Key: "k", Response: signer.ResponseHeaders{ContentType: "a/b"}}, signer.ErrUnsupported, "Response.ContentType"},
 		{signer.Request{Key: "k", Query: url.Values{"hdnts": {"x"}}}, signer.ErrRequest, "carries a token"},
 		{signer.Request{Key: "k", Query: url.Values{"Edge-Cache-Token": {"x"}}}, signer.ErrRequest, "carries a token"},
@@ -316,6 +317,11 @@ func TestMediaPrefixRefused(t *testing.T) {
 		_, err2 := s.Token(context.Background(), MediaToken{URLPrefix: prefix}, mediaHour())
 		if p != nil || err2 == nil || prefix != "" && !strings.Contains(err2.Error(), "URLPrefix: ") {
 			t.Errorf("%q: a pass beside the error, or a token: %v", prefix, err2)
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") { // each fault says once where it stands
+			if strings.Count(line, "cdn: ") != 1 || !strings.HasPrefix(line, "cdn: presign media prefix: URL: bad request: ") {
+				t.Errorf("%q: %s", prefix, line)
+			}
 		}
 	}
 	_, err := s.PresignPrefix(context.Background(), mediaHost+"/tv/a/", signer.Options{})
@@ -694,5 +700,29 @@ func TestMediaMatch(t *testing.T) {
 		if got := mediaMatch(tt.glob, tt.path); got != tt.want {
 			t.Errorf("%q and %q: %t, want %t", tt.glob, tt.path, got, tt.want)
 		}
+	}
+}
+
+// A URL signs the overrides of the answer with the rest of its query; a prefix signs no query, and so anybody can add some.
+func TestMediaGrantsOverrides(t *testing.T) {
+	want := signer.ResponseHeaders{ContentType: "text/plain", ContentDisposition: signer.Attachment("Zoë & co.jpg"), CacheControl: "no-store"}
+	p, err := newMediaSigner(t).Presign(t.Context(), signer.Request{Key: "cat.jpg", Expires: time.Minute, Response: want, BestEffort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newMediaVerifier(t).Verify(t.Context(), httptest.NewRequest("GET", p.URL, nil))
+	if err != nil || g.Response != want {
+		t.Errorf("granted %+v, %v, want %+v", g, err, want)
+	}
+	pass, err := newMediaSigner(t).PresignPrefix(t.Context(), mediaHost+"/v/", mediaHour())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := pass.URL(mediaHost + "/v/cat.jpg?response-content-type=text%2Fhtml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := newMediaVerifier(t).Verify(t.Context(), httptest.NewRequest("GET", u, nil)); err != nil || g.Response != (signer.ResponseHeaders{}) {
+		t.Errorf("a prefix grants %+v, %v", g, err)
 	}
 }

@@ -383,6 +383,7 @@ func (v *MediaVerifier) grant(c *mediaClaim, k MediaKey, req *http.Request, key 
 	g := &signer.Grant{
 		Backend: "cdn", Scheme: "Media-CDN-" + k.algorithm.String(), KeyID: k.name,
 		Method: pipeline.MethodOf(req.Method), Bucket: v.bucket, Key: key, Query: query,
+		Response:  pipeline.SignedResponse(query),
 		NotBefore: pipeline.Time(c.starts), ExpiresAt: pipeline.Time(c.expires),
 		Prefix:      c.scope.prefix,
 		Fingerprint: pipeline.Fingerprint(append([]byte(c.signed), c.signature...)),

@@ -180,6 +180,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	return &signer.Grant{
 		Backend: "cdn", Scheme: "Cloud-CDN-HMAC-SHA1", KeyID: k.Name,
 		Method: method, Bucket: v.bucket, Key: key, Query: c.query,
+		Response:    pipeline.SignedResponse(c.query),
 		ExpiresAt:   c.expires,
 		Prefix:      c.prefix,
 		Fingerprint: pipeline.Fingerprint(append(toSign, c.signature...)),

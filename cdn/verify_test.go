@@ -440,3 +440,23 @@ func TestInbound(t *testing.T) {
 		t.Errorf("Inbound fails: %v", err)
 	}
 }
+
+// A URL signs the overrides of the answer with the rest of its query; a prefix signs no query, and so anybody can add some.
+func TestVerifyGrantsOverrides(t *testing.T) {
+	want := signer.ResponseHeaders{ContentType: "text/plain", ContentDisposition: signer.Attachment("Zoë & co.jpg"), CacheControl: "no-store"}
+	p, err := newSigner(t).Presign(ctx, signer.Request{Key: "cat.jpg", Expires: time.Minute, Response: want, BestEffort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newVerifier(t).Verify(ctx, get(p.URL))
+	if err != nil || g.Response != want {
+		t.Errorf("granted %+v, %v, want %+v", g, err, want)
+	}
+	u, err := newPrefix(t, "https://media.example.com/v/").URL("https://media.example.com/v/cat.jpg?response-content-type=text%2Fhtml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := newVerifier(t).Verify(ctx, get(u)); err != nil || g.Response != (signer.ResponseHeaders{}) {
+		t.Errorf("a prefix grants %+v, %v", g, err)
+	}
+}

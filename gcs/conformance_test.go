@@ -33,6 +33,15 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestAttacks mounts the corpus of attacks on the Verifier, at every kind of place.
+func TestAttacks(t *testing.T) {
+	for _, p := range conformancePlaces() {
+		t.Run(p.name, func(t *testing.T) { signertest.Attack(t, p.harness(t)) })
+	}
+}
+
+func BenchmarkFlood(b *testing.B) { signertest.Flood(b, conformancePlaces()[0].harness(b)) }
+
 func conformancePlaces() []conformancePlace {
 	return []conformancePlace{
 		{name: "HMAC", bare: "https://storage.googleapis.com/signertest/k"},
@@ -71,7 +80,7 @@ type conformancePlace struct {
 	bare           string // the URL of the object k, for forge
 }
 
-func (p conformancePlace) harness(t *testing.T) signertest.Harness {
+func (p conformancePlace) harness(t testing.TB) signertest.Harness {
 	var endpoint *url.URL
 	if p.endpoint != "" {
 		var err error

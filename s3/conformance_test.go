@@ -26,6 +26,15 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestAttacks mounts the corpus of attacks on the Verifier, at every kind of place.
+func TestAttacks(t *testing.T) {
+	for _, p := range conformancePlaces() {
+		t.Run(p.name, func(t *testing.T) { signertest.Attack(t, p.harness(t)) })
+	}
+}
+
+func BenchmarkFlood(b *testing.B) { signertest.Flood(b, conformancePlaces()[0].harness(b)) }
+
 func conformancePlaces() []conformancePlace {
 	return []conformancePlace{
 		{name: "aws", bare: "https://signertest.s3.eu-west-1.amazonaws.com/k"},
@@ -52,7 +61,7 @@ type conformancePlace struct {
 	bare           string // the URL of the object k, for forge; "" where that cannot sign
 }
 
-func (p conformancePlace) harness(t *testing.T) signertest.Harness {
+func (p conformancePlace) harness(t testing.TB) signertest.Harness {
 	var endpoint *url.URL
 	if p.endpoint != "" {
 		var err error

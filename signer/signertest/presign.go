@@ -374,8 +374,14 @@ func parametersExact(c *trial) {
 			}
 		}
 	}
-	p = c.presignRequest(c.signer(), c.httpRequest(func(req *http.Request) { req.URL.RawQuery = "" }), signer.Options{Expires: time.Hour})
+	bare := func(req *http.Request) { req.URL.RawQuery, req.Header = "", http.Header{} }
+	p = c.presignRequest(c.signer(), c.httpRequest(bare), signer.Options{Expires: time.Hour})
 	c.exactly("PresignRequest", p.URL, nil)
+	for _, name := range c.WishParams {
+		if u, _ := url.Parse(p.URL); u.Query().Has(name) {
+			c.errorf("nothing was wished for, and the parameter %s is there", name)
+		}
+	}
 }
 
 // exactly checks the parameters of a URL.
@@ -390,6 +396,12 @@ func (c *trial) exactly(what, rawURL string, caller url.Values) {
 	}
 	for _, name := range c.Params {
 		if n := len(got[name]); n != 1 {
+			c.errorf("%s: the parameter %s is there %d times", what, name, n)
+		}
+		got.Del(name)
+	}
+	for _, name := range c.WishParams {
+		if n := len(got[name]); n > 1 {
 			c.errorf("%s: the parameter %s is there %d times", what, name, n)
 		}
 		got.Del(name)
@@ -619,8 +631,15 @@ func headers(c *trial) {
 				c.errorf("the header %s was asked for with %q, and Presigned.Header has %q", name, values, got)
 			}
 		}
+		own := c.Sends(method(m))
+		for name, values := range own {
+			if got := p.Header[http.CanonicalHeaderKey(name)]; !slices.Equal(got, values) {
+				c.errorf("a %s needs the header %s with %q, and Presigned.Header has %q", method(m), name, values, got)
+			}
+		}
 		for name := range p.Header {
-			if _, asked := find(r.Header, name); !asked && (c.HeaderPrefix == "" || !strings.HasPrefix(strings.ToLower(name), strings.ToLower(c.HeaderPrefix))) {
+			_, asked := find(r.Header, name)
+			if _, needed := find(own, name); !asked && !needed {
 				c.errorf("nobody asked for the header %s in Presigned.Header", name)
 			}
 		}
@@ -637,9 +656,11 @@ func headers(c *trial) {
 		}
 	}
 	c.emptyHeader(s)
-	plain := signer.Request{Method: method(c.Methods[0]), Key: "k", Expires: time.Hour}
-	if p := c.presign(s, plain); len(p.Header) > 0 && c.HeaderPrefix == "" || p.NotEnforced != nil {
-		c.errorf("nothing was asked for: Header is %v, NotEnforced is %q", p.Header, p.NotEnforced)
+	for _, m := range c.Methods {
+		plain := signer.Request{Method: method(m), Key: "k", Expires: time.Hour}
+		if p := c.presign(s, plain); len(p.Header) > len(c.Sends(plain.Method)) || len(p.Header) == 0 && p.Header != nil || p.NotEnforced != nil {
+			c.errorf("nothing was asked for but %s: Header is %v, NotEnforced is %q", plain.Method, p.Header, p.NotEnforced)
+		}
 	}
 	c.signedLength(s)
 }

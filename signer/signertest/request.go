@@ -286,7 +286,7 @@ func resignReplaces(c *trial) {
 			c.accepts("a URL signed twice", c.verifier(at(evening().Add(36*time.Hour)), rotated), c.arrived(got))
 		}
 		// Leftovers in any spelling are leftovers.
-		for _, name := range c.Params {
+		for _, name := range slices.Concat(c.Params, c.WishParams) {
 			req := c.httpRequest()
 			req.URL.RawQuery = strings.TrimPrefix(req.URL.RawQuery+"&"+strings.ToLower(name)+"=old", "&")
 			if got, err := c.requestPresigner(later).PresignRequest(ctx(), req, o); err != nil || got.URL != want.URL {

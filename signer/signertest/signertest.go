@@ -19,6 +19,9 @@
 // Each rule is a subtest with a stable name, so that go test -run TestConformance/window runs one. A failure says what
 // happened and, beneath it, the rule that was broken; nothing else need be read to understand it.
 //
+// What a scheme demands or adds by itself is named too: Harness.Params are the parameters of every URL, WishParams those that come
+// with a wish for headers or parameters, Sends the headers without which the service takes no request.
+//
 // A scheme that cannot do something says so in Harness.Unsupported. That skips nothing: what is not supported must be
 // refused, or named in Presigned.NotEnforced, and the suite sees to it.
 //
@@ -61,6 +64,14 @@ type Harness struct {
 	// they are spelt there, the signature's own last.
 	Params []string
 
+	// WishParams are those that it adds, at most once each, for headers and parameters that a request wishes for: the lists
+	// of what is signed perhaps. Nil where Params are all.
+	WishParams []string
+
+	// Sends are the headers that the scheme itself demands of whoever holds a URL for the method, beside those that were asked
+	// for: X-Ms-Blob-Type of a PUT. Nil means none.
+	Sends func(method string) http.Header
+
 	// HeaderPrefix is what the provider's own headers begin with, "X-Amz-"; "" if they do not concern the scheme.
 	HeaderPrefix string
 
@@ -79,6 +90,7 @@ type Harness struct {
 	//   - "CredentialsExpire": its keys do not die;
 	//   - "Rotated": a signer's key is fixed when it is made;
 	//   - "Sign": it has no RequestSigner;
+	//   - "AddedQuery": it signs the parameters that it lists, so that a URL can be given others, which no Grant may have;
 	//   - "Replace": PresignRequest refuses a URL that has parameters of the scheme, because their names are ordinary.
 	Unsupported []string
 
@@ -154,7 +166,7 @@ func (h *Harness) check() error {
 		errs = append(errs, errors.New("signertest: Harness.Forge and Faults go together"))
 	}
 	known := append(fieldNames(reflect.TypeFor[signer.Request](), ""), fieldNames(reflect.TypeFor[Options](), "")...)
-	known = append(known, "Sign", "Replace")
+	known = append(known, "Sign", "AddedQuery", "Replace")
 	for _, name := range h.Unsupported {
 		if !slices.Contains(known, name) {
 			errs = append(errs, fmt.Errorf("signertest: Harness.Unsupported: %q is no feature; there are %q", name, known))
@@ -183,25 +195,8 @@ type rule struct {
 
 // hold returns what breaks the rule. skipped says why the rule could not be tried.
 func (r *rule) hold(h Harness) (problems []string, skipped string) {
-	if h.Bucket == "" {
-		h.Bucket = "signertest"
-	}
-	if h.Methods == nil {
-		h.Methods = []string{"GET", "HEAD", "PUT", "POST", "DELETE"}
-	}
-	c := &trial{Harness: h}
-	func() {
-		defer func() {
-			if p := recover(); p != nil && p != any(stop{}) {
-				c.errorf("panic: %v\n%s", p, debug.Stack())
-			}
-		}()
-		r.check(c)
-	}()
-	const most = 10 // the eleventh byte of a path that may be changed tells nothing new
-	if len(c.problems) > most {
-		c.problems = append(c.problems[:most], fmt.Sprintf("and %d problems more", len(c.problems)-most))
-	}
+	c := newTrial(h)
+	c.run(func() { r.check(c) })
 	return c.problems, c.skipped
 }
 
@@ -210,6 +205,36 @@ type trial struct {
 	Harness
 	problems []string
 	skipped  string
+}
+
+// newTrial fills in what a Harness leaves out.
+func newTrial(h Harness) *trial {
+	if h.Bucket == "" {
+		h.Bucket = "signertest"
+	}
+	if h.Methods == nil {
+		h.Methods = []string{"GET", "HEAD", "PUT", "POST", "DELETE"}
+	}
+	if h.Sends == nil {
+		h.Sends = func(string) http.Header { return nil }
+	}
+	return &trial{Harness: h}
+}
+
+// run makes a check, to its end or to where it stops.
+func (c *trial) run(check func()) {
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != any(stop{}) {
+				c.errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		check()
+	}()
+	const most = 10 // the eleventh byte of a path that may be changed tells nothing new
+	if len(c.problems) > most {
+		c.problems = append(c.problems[:most], fmt.Sprintf("and %d problems more", len(c.problems)-most))
+	}
 }
 
 // stop ends a check by panic, as FailNow ends a test.

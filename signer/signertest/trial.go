@@ -312,7 +312,8 @@ func param(rawURL, name string) string {
 
 // isParam reports whether a parameter of a URL belongs to the scheme.
 func (c *trial) isParam(name string) bool {
-	return slices.ContainsFunc(c.Params, func(p string) bool { return strings.EqualFold(p, name) })
+	own := func(p string) bool { return strings.EqualFold(p, name) }
+	return slices.ContainsFunc(c.Params, own) || slices.ContainsFunc(c.WishParams, own)
 }
 
 // A snapshot is a copy of what a request refers to, to see later whether it was changed.

@@ -274,7 +274,7 @@ func (c *trial) tampers(p *signer.Presigned, in *http.Request) (all []tamper) {
 		}
 	}
 	set("the query removed")
-	if c.has("Query") {
+	if c.has("Query") && c.has("AddedQuery") {
 		set("a parameter added", slices.Concat(parts, []string{"acl"})...)
 		set("a parameter added in front", slices.Concat([]string{"versionId=1"}, parts)...)
 	}
@@ -304,6 +304,12 @@ func tampering(c *trial) {
 	c.accepts("a URL", v, in)
 	for _, t := range c.tampers(p, in) {
 		c.rejects("a URL with "+t.name, v, edited(in, t.edit))
+	}
+	if !c.has("AddedQuery") {
+		g := c.accepts("a URL with a parameter added", v, edited(in, func(r *http.Request) { retarget(r, r.RequestURI+"&acl=x") }))
+		if g.Query.Has("acl") {
+			c.errorf("a parameter was added to a URL, and the grant has it")
+		}
 	}
 }
 

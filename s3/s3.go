@@ -86,7 +86,8 @@ type Signer struct {
 	endpoint endpoint
 	bucket   string
 	home     *target // for bucket; nil if there is none
-	source   CredentialSource
+	creds    Credentials      // checked, if source is nil
+	source   CredentialSource // of others
 	clock    pipeline.Clock
 	limits   pipeline.Limits
 	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
@@ -111,11 +112,14 @@ func New(c Config) (*Signer, error) {
 		errs = append(errs, err)
 		home = &t
 	}
-	switch fixed, ok := c.Credentials.(Credentials); {
+	fixed, ok := c.Credentials.(Credentials)
+	source := c.Credentials
+	switch {
 	case c.Credentials == nil:
 		errs = append(errs, op.Errorf(signer.ErrCredentials, "Credentials", "there are none; set s3.Credentials or a source of them"))
 	case ok:
 		errs = append(errs, fixed.checkFixed(op, c.Endpoint == nil))
+		source = nil
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -124,7 +128,8 @@ func New(c Config) (*Signer, error) {
 		endpoint: e,
 		bucket:   c.Bucket,
 		home:     home,
-		source:   c.Credentials,
+		creds:    fixed,
+		source:   source,
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
 		keys:     sigv4.NewCache(family().NewKey),
@@ -202,7 +207,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 	if err != nil {
 		return plan, 0, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := w.Stamp(plan.Start)
 	sc := t.scope(stamp)
 	key := s.key(&creds, &sc)
 
@@ -244,6 +249,9 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 // callersParams collects Query and Response in canonical order, split where the signature's parameters go: all of those
 // begin with "X-Amz-".
 func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before, after []wire.Param, err error) {
+	if len(r.Query) == 0 && r.Response == (signer.ResponseHeaders{}) {
+		return nil, nil, nil
+	}
 	for name, values := range r.Query {
 		if strings.HasPrefix(name, "X-Amz-") {
 			return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q: in a URL, headers of Amazon's are written in lower case", name)
@@ -280,7 +288,7 @@ func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *p
 	if err != nil {
 		return plan, Credentials{}, err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	creds, err := s.credentials(ctx, op, plan.End)
 	if err != nil {
 		return plan, creds, err
 	}
@@ -296,8 +304,11 @@ func (s *Signer) key(creds *Credentials, sc *scope) signingKey {
 }
 
 // credentials asks the source for a key that lives until then.
-func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
-	creds, err := s.source.Credentials(ctx, until)
+func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until int64) (Credentials, error) {
+	if s.source == nil {
+		return s.creds, nil
+	}
+	creds, err := s.source.Credentials(ctx, pipeline.Time(until))
 	if err != nil {
 		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", signer.RedactError(err))
 	}
@@ -420,7 +431,7 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 	if err != nil {
 		return chunkSigner{}, err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	creds, err := s.credentials(ctx, op, plan.End)
 	if err != nil {
 		return chunkSigner{}, err
 	}

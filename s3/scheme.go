@@ -69,6 +69,7 @@ func (s *scope) algorithm() string {
 type signingKey interface {
 	AppendSignature(dst, stringToSign []byte) []byte
 	Verify(stringToSign []byte, signature string) bool
+	AppendCredential(dst []byte, id string, scope sigv4.Scope, terminator string) []byte
 	AppendToken(dst []byte, token signer.Secret) []byte
 }
 
@@ -82,9 +83,7 @@ func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret
 	dst = append(dst, "X-Amz-Algorithm="...)
 	dst = append(dst, sc.algorithm()...)
 	dst = append(dst, "&X-Amz-Credential="...)
-	dst = wire.AppendEscape(dst, id)
-	dst = append(dst, "%2F"...)
-	dst = sc.Append(dst, "%2F", terminator)
+	dst = key.AppendCredential(dst, id, sc.Scope, terminator)
 	dst = append(dst, "&X-Amz-Date="...)
 	dst = append(dst, stamp[:]...)
 	dst = append(dst, "&X-Amz-Expires="...)

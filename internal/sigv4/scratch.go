@@ -26,7 +26,7 @@ func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
 		if sep == ";" {
 			dst = append(dst, h.Name...)
 		} else {
-			dst = wire.AppendEscape(dst, string(h.Name))
+			dst = wire.AppendEscape(dst, h.Name)
 		}
 	}
 	return dst
@@ -43,6 +43,9 @@ type Scratch struct {
 	Headers []Header
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	Params  wire.Params
+
+	second int64 // of stamp
+	stamp  Stamp
 }
 
 // TakeScratch takes memory from a pool.
@@ -70,12 +73,19 @@ func (w *Scratch) Reset() {
 	w.Params.Reset()
 }
 
-// AddHost adds the Host header, which needs no folding.
+// Stamp is StampOf, which it does once a second.
+func (w *Scratch) Stamp(unix int64) Stamp {
+	if w.second != unix || w.stamp[0] == 0 {
+		w.second, w.stamp = unix, StampOf(unix)
+	}
+	return w.stamp
+}
+
+// AddHost adds the Host header, which needs no folding. It keeps host until the next Reset.
 func (w *Scratch) AddHost(host []byte) {
 	start := len(w.arena)
-	w.arena = append(append(w.arena, "host"...), host...)
-	name, value := w.arena[start:start+len("host")], w.arena[start+len("host"):]
-	w.Headers = append(w.Headers, Header{name[:len(name):len(name)], value[:len(value):len(value)]})
+	w.arena = append(w.arena, "host"...)
+	w.Headers = append(w.Headers, Header{w.arena[start:len(w.arena):len(w.arena)], host[:len(host):len(host)]})
 }
 
 // AddHeader adds a header; the values are folded and joined with commas.
@@ -95,6 +105,9 @@ func (w *Scratch) AddHeader(name string, values ...string) {
 // SortHeaders sorts by name. Two entries of one name (in an http.Header, two spellings) have no defined order, so they
 // are an error.
 func (w *Scratch) SortHeaders(op pipeline.Op) error {
+	if len(w.Headers) < 2 {
+		return nil
+	}
 	slices.SortFunc(w.Headers, func(a, b Header) int { return bytes.Compare(a.Name, b.Name) })
 	for i := 1; i < len(w.Headers); i++ {
 		if bytes.Equal(w.Headers[i-1].Name, w.Headers[i].Name) {

@@ -6,7 +6,6 @@ package sigv4
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"sync"
@@ -83,7 +82,7 @@ func AppendStringToSign(dst []byte, algorithm string, stamp Stamp, scope *Scope,
 	dst = scope.Append(dst, "/", terminator)
 	dst = append(dst, '\n')
 	sum := sha256.Sum256(canonicalRequest)
-	return hex.AppendEncode(dst, sum[:])
+	return wire.AppendHex(dst, sum[:])
 }
 
 // A Family is one of the three schemes: what stands before the secret and what ends the chain.
@@ -106,7 +105,7 @@ func Chain(key []byte, parts ...string) []byte {
 
 // A Key is a signing key of one day and scope. It is safe for concurrent use.
 type Key struct {
-	Token
+	Memo
 	macs sync.Pool // of *mac: keyed states, so that a signature costs two blocks less and no allocation
 }
 
@@ -128,7 +127,7 @@ func (k *Key) AppendSignature(dst, stringToSign []byte) []byte {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	m.Write(stringToSign)
-	dst = hex.AppendEncode(dst, m.Sum(m.sum[:0]))
+	dst = wire.AppendHex(dst, m.Sum(m.sum[:0]))
 	k.macs.Put(m)
 	return dst
 }
@@ -139,21 +138,40 @@ func (k *Key) Verify(stringToSign []byte, signature string) bool {
 	return hmac.Equal(k.AppendSignature(want[:0], stringToSign), []byte(signature))
 }
 
-// A Token remembers the session token that goes with a key in its percent-encoded form: tokens are long. The zero value
-// is ready.
-type Token struct{ last atomic.Pointer[escapedToken] }
+// A Memo remembers the long texts that go with a key, the last of each, as they stand in a query. The zero value is ready.
+type Memo struct {
+	credential atomic.Pointer[escapedCredential]
+	token      atomic.Pointer[escapedToken]
+}
+
+type escapedCredential struct {
+	id, terminator string
+	scope          Scope
+	escaped        []byte
+}
 
 type escapedToken struct {
 	token   signer.Secret
 	escaped []byte
 }
 
-// AppendToken appends the encoded token.
-func (k *Token) AppendToken(dst []byte, token signer.Secret) []byte {
-	t := k.last.Load()
+// AppendCredential appends ID/DATE/REGION/SERVICE/terminator, percent-encoded.
+func (m *Memo) AppendCredential(dst []byte, id string, scope Scope, terminator string) []byte {
+	c := m.credential.Load()
+	if c == nil || c.id != id || c.scope != scope || c.terminator != terminator {
+		escaped := append(wire.AppendEscape(nil, id), "%2F"...)
+		c = &escapedCredential{id, terminator, scope, scope.Append(escaped, "%2F", terminator)}
+		m.credential.Store(c)
+	}
+	return append(dst, c.escaped...)
+}
+
+// AppendToken appends a session token, percent-encoded.
+func (m *Memo) AppendToken(dst []byte, token signer.Secret) []byte {
+	t := m.token.Load()
 	if t == nil || !t.token.Equal(token) {
 		t = &escapedToken{token, wire.AppendEscape(nil, string(token.Reveal()))}
-		k.last.Store(t)
+		m.token.Store(t)
 	}
 	return append(dst, t.escaped...)
 }

@@ -33,12 +33,12 @@ var classes = func() (c [256]class) {
 }()
 
 // AppendEscape appends s with everything but unreserved bytes encoded.
-func AppendEscape(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved) }
+func AppendEscape[T string | []byte](dst []byte, s T) []byte { return appendEscape(dst, s, unreserved) }
 
 // AppendEscapePath is AppendEscape, but keeps slashes.
 func AppendEscapePath(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved|slash) }
 
-func appendEscape(dst []byte, s string, keep class) []byte {
+func appendEscape[T string | []byte](dst []byte, s T, keep class) []byte {
 	done := 0
 	for i := range len(s) {
 		if classes[s[i]]&keep == 0 {
@@ -153,6 +153,23 @@ func AppendFolded(dst []byte, value string) []byte {
 		}
 		blank = false
 		dst = append(dst, c)
+	}
+	return dst
+}
+
+var hexPairs = func() (p [256][2]byte) {
+	const lowerhex = "0123456789abcdef"
+	for b := range p {
+		p[b] = [2]byte{lowerhex[b>>4], lowerhex[b&15]}
+	}
+	return
+}()
+
+// AppendHex appends b as hexadecimal digits in lower case: encoding/hex, but by pairs of digits, which takes half the time.
+func AppendHex(dst, b []byte) []byte {
+	for _, c := range b {
+		pair := &hexPairs[c]
+		dst = append(dst, pair[0], pair[1])
 	}
 	return dst
 }

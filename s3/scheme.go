@@ -39,10 +39,10 @@ func appendCanonicalRequest(dst []byte, method string, path, query []byte, heade
 	dst = append(dst, '\n')
 	dst = append(dst, query...)
 	dst = append(dst, '\n')
-	for _, h := range headers {
-		dst = append(dst, h.Name...)
+	for i := range headers {
+		dst = append(dst, headers[i].Name...)
 		dst = append(dst, ':')
-		dst = append(dst, h.Value...)
+		dst = append(dst, headers[i].Value...)
 		dst = append(dst, '\n')
 	}
 	dst = append(dst, '\n')
@@ -115,11 +115,11 @@ func appendAuthorization(dst []byte, id string, sc *scope, headers []sigv4.Heade
 
 // payloadOf returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
 func payloadOf(op pipeline.Op, headers []sigv4.Header) (string, error) {
-	for _, h := range headers {
-		if string(h.Name) != contentSHA256 {
+	for i := range headers {
+		if string(headers[i].Name) != contentSHA256 {
 			continue
 		}
-		value := string(h.Value)
+		value := string(headers[i].Value)
 		if value != unsignedPayload && !strings.HasPrefix(value, streaming) && (len(value) != 64 || !pipeline.LowerHex(value)) {
 			return "", op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s; HashBody sets it", unsignedPayload)
 		}

@@ -57,7 +57,7 @@ func NewClock(c clock.Clock, authority string) Clock {
 }
 
 // Read returns the time and the correction that it contains.
-func (c Clock) Read() (now time.Time, offset time.Duration) {
+func (c *Clock) Read() (now time.Time, offset time.Duration) {
 	if c.learned != nil {
 		return c.learned.Read(c.authority)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/wire"
@@ -19,7 +20,8 @@ type Header struct{ Name, Value []byte }
 
 // AppendSignedHeaders appends the names of headers, joined with sep: ";", or "%3B" for a query, where the names are encoded too.
 func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
-	for i, h := range headers {
+	for i := range headers {
+		h := &headers[i]
 		if i > 0 {
 			dst = append(dst, sep...)
 		}
@@ -34,6 +36,9 @@ func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
 
 // Scratch is the memory of one signature. It is pooled, so that signing allocates only what it returns.
 type Scratch struct {
+	Plan   pipeline.Plan // the life of the URL
+	Offset time.Duration // the correction that its clock contains
+
 	URL       []byte // the URL, of which path and query are parts
 	Path      []byte // the canonical path, where the URL's is not
 	Query     []byte // the canonical query, where the URL's is not

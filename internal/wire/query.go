@@ -50,6 +50,9 @@ type Params struct {
 
 // Reset forgets the parameters.
 func (p *Params) Reset() {
+	if len(p.List) == 0 {
+		return
+	}
 	clear(p.List)
 	p.List, p.arena = p.List[:0], p.arena[:0]
 }

@@ -176,12 +176,12 @@ func AppendHex(dst, b []byte) []byte {
 
 // AppendLower appends s with its ASCII letters in lower case.
 func AppendLower(dst []byte, s string) []byte {
-	for i := range len(s) {
-		c := s[i]
+	start := len(dst)
+	dst = append(dst, s...)
+	for i, c := range dst[start:] {
 		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+			dst[start+i] = c + 'a' - 'A'
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

@@ -49,8 +49,11 @@ type Scratch struct {
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	Params  wire.Params
 
-	second int64 // of stamp
-	stamp  Stamp
+	stamps [2]struct { // the last two: a URL can have a start and an end
+		unix  int64
+		stamp Stamp
+	}
+	older int // of the two
 }
 
 // TakeScratch takes memory from a pool.
@@ -78,12 +81,18 @@ func (w *Scratch) Reset() {
 	w.Params.Reset()
 }
 
-// Stamp is StampOf, which it does once a second.
+// Stamp is StampOf, which it does once for the URLs of one second.
 func (w *Scratch) Stamp(unix int64) Stamp {
-	if w.second != unix || w.stamp[0] == 0 {
-		w.second, w.stamp = unix, StampOf(unix)
+	for i := range w.stamps {
+		if s := &w.stamps[i]; s.unix == unix && s.stamp[0] != 0 {
+			w.older = 1 - i
+			return s.stamp
+		}
 	}
-	return w.stamp
+	s := &w.stamps[w.older]
+	s.unix, s.stamp = unix, StampOf(unix)
+	w.older = 1 - w.older
+	return s.stamp
 }
 
 // AddHost adds the Host header, which needs no folding. It keeps host until the next Reset.

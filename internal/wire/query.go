@@ -89,6 +89,9 @@ func (p *Params) keep(start, mid int) {
 
 // Sort sorts by encoded name, then by encoded value.
 func (p *Params) Sort() {
+	if len(p.List) < 2 {
+		return
+	}
 	slices.SortFunc(p.List, func(a, b Param) int {
 		if c := bytes.Compare(a.Name, b.Name); c != 0 {
 			return c
@@ -99,9 +102,10 @@ func (p *Params) Sort() {
 
 // SortNames sorts by encoded name and leaves parameters of one name in their order.
 func (p *Params) SortNames() {
-	if len(p.List) > 1 {
-		slices.SortStableFunc(p.List, func(a, b Param) int { return bytes.Compare(a.Name, b.Name) })
+	if len(p.List) < 2 {
+		return
 	}
+	slices.SortStableFunc(p.List, func(a, b Param) int { return bytes.Compare(a.Name, b.Name) })
 }
 
 // AppendParams appends list as name=value joined with '&'. If dst already ends in a parameter, begin it with '&'.

@@ -224,7 +224,7 @@ func (f *faults) credential(a *Authorization, field, value string) {
 		return
 	}
 	a.AccessKeyID, a.Date, a.Region, a.Service = id, date, region, service
-	if _, err := time.Parse("20060102", a.Date); err != nil {
+	if !sigv4.ValidDate(a.Date) {
 		f.Malformed(field, "its date %s is not of the form 20060102", pipeline.Shown(a.Date))
 		a.Date = ""
 	}

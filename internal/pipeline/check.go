@@ -262,15 +262,21 @@ func ForeignSignature(rawQuery, own string) (scheme, param string) {
 		if err != nil {
 			continue
 		}
-		var buf folded
-		switch string(buf.fold(name)) {
-		case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature":
-			if scheme := SchemeOf(name); scheme != own {
-				return scheme, name
-			}
+		if scheme := SignatureOf(name); scheme != "" && scheme != own {
+			return scheme, name
 		}
 	}
 	return "", ""
+}
+
+// SignatureOf names the scheme whose signature a query parameter is, in any spelling of its name; "" for none.
+func SignatureOf(name string) string {
+	var buf folded
+	switch string(buf.fold(name)) {
+	case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature":
+		return SchemeOf(name)
+	}
+	return ""
 }
 
 // CheckBucket refuses names that would become another host or another path.

@@ -46,12 +46,29 @@ func (s Stamp) Date() Date { return Date(s[:8]) }
 
 // ParseStamp is the strict inverse of StampOf. A time before 1970 is no time: Go's zero time must not come out of it.
 func ParseStamp(s string) (time.Time, error) {
-	t, err := time.Parse("20060102T150405Z", s)
-	if err != nil || len(s) != len(Stamp{}) || t.Unix() < 0 {
+	var n [len(Stamp{})]int // numbers of two digits, where they begin
+	ok := len(s) == len(Stamp{}) && s[8] == 'T' && s[15] == 'Z'
+	for _, i := range [...]int{0, 2, 4, 6, 9, 11, 13} {
+		if ok = ok && digit(s[i]) && digit(s[i+1]); ok {
+			n[i] = 10*int(s[i]-'0') + int(s[i+1]-'0')
+		}
+	}
+	t := time.Date(100*n[0]+n[2], time.Month(n[4]), n[6], n[9], n[11], n[13], 0, time.UTC)
+	if !ok || t.Unix() < 0 || t.Unix() > maxUnix || StampOf(t.Unix()) != Stamp([]byte(s)) { // time.Date takes a February 30 for March 2
 		return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
 	}
 	return t, nil
 }
+
+// ValidDate reports whether s is a day of the form 20060102, from 1970 on.
+func ValidDate(s string) bool {
+	_, err := ParseStamp(s + "T000000Z")
+	return err == nil
+}
+
+const maxUnix = 253402300799 // 9999-12-31T23:59:59Z
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // A Scope says what a signing key is for. With the terminator of its family it is the credential scope. Region is ""
 // where a scope has none (SigV4a).

@@ -64,24 +64,29 @@ func appendCanonical(dst []byte, s string, keep class, plus byte) ([]byte, error
 		if classes[c]&keep != 0 {
 			continue
 		}
-		dst = append(dst, s[done:i]...)
+		next := i + 1
 		switch c {
 		case '%':
 			b, ok := unhex(s[i:])
 			if !ok {
 				return dst, ErrEscape
 			}
-			c = b
-			i += 2
+			if classes[b]&keep == 0 && s[i+1] < 'a' && s[i+2] < 'a' { // as it would be written
+				i += 2
+				continue
+			}
+			c, next = b, i+3
 		case '+':
 			c = plus
 		}
+		dst = append(dst, s[done:i]...)
 		if classes[c]&keep != 0 {
 			dst = append(dst, c)
 		} else {
 			dst = append(dst, '%', upperhex[c>>4], upperhex[c&15])
 		}
-		done = i + 1
+		done = next
+		i = next - 1
 	}
 	return append(dst, s[done:]...), nil
 }
@@ -98,21 +103,27 @@ func unescape(s string, plus byte) (string, error) {
 	}
 	var b strings.Builder
 	b.Grow(len(s))
+	done := 0
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch c {
-		case '%':
+		c, next := s[i], i+1
+		switch {
+		case c == '%':
 			u, ok := unhex(s[i:])
 			if !ok {
 				return "", ErrEscape
 			}
-			c = u
-			i += 2
-		case '+':
+			c, next = u, i+3
+		case c == '+' && plus != '+':
 			c = plus
+		default:
+			continue
 		}
+		b.WriteString(s[done:i])
 		b.WriteByte(c)
+		done = next
+		i = next - 1
 	}
+	b.WriteString(s[done:])
 	return b.String(), nil
 }
 

@@ -224,17 +224,13 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 // requests without a signature of ours, or with two.
 func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) {
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
-	for name := range wire.Pairs(rawQuery) {
-		if name, err := wire.UnescapeQuery(name); err == nil && isAuthParam(name) {
-			c.presigned = true
-			break
-		}
-	}
+	query := readQuery(rawQuery)
+	c.presigned = query.presigned()
 	ours := len(auth) > 0 && strings.HasPrefix(auth[0], "AWS4-")
 	if !c.presigned && !ours {
 		return c, f.Op.Refusal(signer.ErrUnsigned, "", "AccessDenied", "the request has neither X-Amz-Signature in its query nor AWS4-HMAC-SHA256 in Authorization")
 	}
-	if scheme, param := pipeline.ForeignSignature(rawQuery, "AWS4"); scheme != "" {
+	if scheme, param := query.foreign[0], query.foreign[1]; scheme != "" {
 		return c, f.Op.Refusal(signer.ErrConflict, "URL", "InvalidRequest", "beside the AWS4 signature it carries one of %s (%s)", scheme, param)
 	}
 	if c.presigned && len(auth) > 0 || len(auth) > 1 {
@@ -242,7 +238,7 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	}
 	if c.presigned {
 		f.Code = "AuthorizationQueryParametersError"
-		c.presignedQuery = f.query(rawQuery)
+		c.presignedQuery = f.query(&query)
 		for _, name := range [...]string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
 			if req.Header[name] != nil {
 				f.Malformed(name, "the header goes with a signature in the header, and this one is in the query")
@@ -259,18 +255,8 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	f.headerDate(&c, req)
 	f.payload(&c, req)
 	c.token = strings.Join(pipeline.HeaderValues(req.Header, "X-Amz-Security-Token"), ",")
-	for name, value := range wire.Pairs(rawQuery) { // the query of a request that is signed in its header
-		if c.others == nil {
-			c.others = make(url.Values)
-		}
-		n, err1 := wire.UnescapeQuery(name)
-		v, err2 := wire.UnescapeQuery(value)
-		if err1 != nil || err2 != nil {
-			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
-			break
-		}
-		c.others[n] = append(c.others[n], v)
-		slices.Sort(c.others[n])
+	if c.others = query.others; query.broken {
+		f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
 	}
 	return c, nil
 }

@@ -146,12 +146,16 @@ func (q *rawQuery) presigned() bool { return q.seen != [authParams]bool{} }
 // readQuery reads a query once.
 func readQuery(raw string) (q rawQuery) {
 	for rawName, rawValue := range wire.Pairs(raw) {
-		name, err := wire.UnescapeQuery(rawName)
-		if err != nil {
-			q.broken = true
-			continue
-		}
+		name := rawName
 		i, odd := authParam(name)
+		if i < 0 { // ours are seldom escaped
+			var err error
+			if name, err = wire.UnescapeQuery(rawName); err != nil {
+				q.broken = true
+				continue
+			}
+			i, odd = authParam(name)
+		}
 		if i < 0 && q.foreign[0] == "" {
 			q.foreign = [2]string{pipeline.SignatureOf(name), name}
 		}

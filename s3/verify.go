@@ -369,9 +369,11 @@ func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request,
 	w.Params.Sort()
 	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)
 	for _, name := range c.SignedHeaders {
-		switch values := req.Header[http.CanonicalHeaderKey(name)]; {
-		case name == "host":
+		if name == "host" {
 			w.AddHeader(name, pipeline.CanonicalHost(in.Scheme, in.Host))
+			continue
+		}
+		switch values := req.Header[http.CanonicalHeaderKey(name)]; {
 		case name == "content-length" && req.ContentLength >= 0:
 			w.AddHeader(name, strconv.FormatInt(req.ContentLength, 10))
 		case values == nil:

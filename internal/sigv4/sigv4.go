@@ -46,29 +46,41 @@ func (s Stamp) Date() Date { return Date(s[:8]) }
 
 // ParseStamp is the strict inverse of StampOf. A time before 1970 is no time: Go's zero time must not come out of it.
 func ParseStamp(s string) (time.Time, error) {
-	var n [len(Stamp{})]int // numbers of two digits, where they begin
-	ok := len(s) == len(Stamp{}) && s[8] == 'T' && s[15] == 'Z'
-	for _, i := range [...]int{0, 2, 4, 6, 9, 11, 13} {
-		if ok = ok && digit(s[i]) && digit(s[i+1]); ok {
-			n[i] = 10*int(s[i]-'0') + int(s[i+1]-'0')
+	if len(s) == len(Stamp{}) && s[8] == 'T' && s[15] == 'Z' {
+		day, ok := parseDate(s[:8])
+		hour, minute, second := two(s[9:]), two(s[11:]), two(s[13:])
+		if ok && 0 <= hour && hour < 24 && 0 <= minute && minute < 60 && 0 <= second && second < 60 {
+			return day.Add(time.Duration(hour*3600+minute*60+second) * time.Second), nil
 		}
 	}
-	t := time.Date(100*n[0]+n[2], time.Month(n[4]), n[6], n[9], n[11], n[13], 0, time.UTC)
-	if !ok || t.Unix() < 0 || t.Unix() > maxUnix || StampOf(t.Unix()) != Stamp([]byte(s)) { // time.Date takes a February 30 for March 2
-		return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
-	}
-	return t, nil
+	return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
 }
 
 // ValidDate reports whether s is a day of the form 20060102, from 1970 on.
 func ValidDate(s string) bool {
-	_, err := ParseStamp(s + "T000000Z")
-	return err == nil
+	_, ok := parseDate(s)
+	return ok
 }
 
-const maxUnix = 253402300799 // 9999-12-31T23:59:59Z
+func parseDate(s string) (t time.Time, ok bool) {
+	if len(s) != len(Date{}) {
+		return t, false
+	}
+	century, year, month, day := two(s), two(s[2:]), two(s[4:]), two(s[6:])
+	if min(century, year, month, day) < 0 {
+		return t, false
+	}
+	t = time.Date(100*century+year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	return t, t.Unix() >= 0 && t.Day() == day && t.Month() == time.Month(month) // it takes February 30 for March 2
+}
 
-func digit(c byte) bool { return '0' <= c && c <= '9' }
+// two reads the two digits at the beginning of s; negative if they are none.
+func two(s string) int {
+	if s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' {
+		return -1
+	}
+	return 10*int(s[0]-'0') + int(s[1]-'0')
+}
 
 // A Scope says what a signing key is for. With the terminator of its family it is the credential scope. Region is ""
 // where a scope has none (SigV4a).

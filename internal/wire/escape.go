@@ -151,6 +151,9 @@ func hexDigit(c byte) byte {
 // AppendFolded appends a header value as canonical requests have it: without blanks around it, and with every run of
 // blanks inside it as one space.
 func AppendFolded(dst []byte, value string) []byte {
+	if strings.IndexByte(value, ' ') < 0 && strings.IndexByte(value, '\t') < 0 {
+		return append(dst, value...)
+	}
 	blank := false
 	start := len(dst)
 	for i := range len(value) {

@@ -143,8 +143,8 @@ type rawQuery struct {
 // presigned reports whether there is anything of a signature of ours.
 func (q *rawQuery) presigned() bool { return q.seen != [authParams]bool{} }
 
-// readQuery reads a query once.
-func readQuery(raw string) (q rawQuery) {
+// readQuery reads a query once. It adds all parameters but the signature to params.
+func readQuery(params *wire.Params, raw string) (q rawQuery) {
 	for rawName, rawValue := range wire.Pairs(raw) {
 		name := rawName
 		i, odd := authParam(name)
@@ -160,6 +160,9 @@ func readQuery(raw string) (q rawQuery) {
 			q.foreign = [2]string{pipeline.SignatureOf(name), name}
 		}
 		value, err := wire.UnescapeQuery(rawValue)
+		if err == nil && i != paramSignature {
+			err = params.AddRaw(rawName, rawValue)
+		}
 		switch {
 		case err != nil:
 			q.broken = true

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,7 +121,9 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, f.Op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path must begin with a slash")
 	}
 
-	c, err := f.claim(req, rawQuery)
+	w := sigv4.TakeScratch(&v.scratch)
+	defer w.Release(&v.scratch)
+	c, err := f.claim(w, req, rawQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +155,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, err
 	}
 
-	w := sigv4.TakeScratch(&v.scratch)
-	defer w.Release(&v.scratch)
-	missing, err := canonicalise(f.Op, w, &c, req, in, path, rawQuery)
+	missing, err := canonicalise(f.Op, w, &c, req, in, path)
 	if err != nil {
 		return nil, err
 	}
@@ -220,11 +219,11 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 	return g
 }
 
-// claim reads the signature from where it is. Faults that leave something to check are collected in f; the error is for
+// claim reads the signature from where it is, and all parameters that it covers into w. Faults that leave something to check are collected in f; the error is for
 // requests without a signature of ours, or with two.
-func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) {
+func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c claim, err error) {
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
-	query := readQuery(rawQuery)
+	query := readQuery(&w.Params, rawQuery)
 	c.presigned = query.presigned()
 	ours := len(auth) > 0 && strings.HasPrefix(auth[0], "AWS4-")
 	if !c.presigned && !ours {
@@ -354,17 +353,11 @@ func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) err
 	return nil
 }
 
-// canonicalise leaves the canonical request in w.Canonical. It names a header that was signed and is missing; the canonical
+// canonicalise leaves the canonical request, for which claim has read the query, in w.Canonical. It names a header that was signed and is missing; the canonical
 // request is then that of what is there, as services show it.
-func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path, rawQuery string) (missing string, err error) {
+func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path string) (missing string, err error) {
 	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {
 		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
-	}
-	if err := w.Params.Parse(rawQuery); err != nil {
-		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
-	}
-	if c.presigned {
-		w.Params.List = slices.DeleteFunc(w.Params.List, func(p wire.Param) bool { return string(p.Name) == "X-Amz-Signature" })
 	}
 	w.Params.Sort()
 	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)

@@ -69,17 +69,24 @@ func (p *Params) Add(name, value string) {
 // Parse adds the parameters of a raw query. It returns ErrEscape for a broken escape.
 func (p *Params) Parse(rawQuery string) error {
 	for name, value := range Pairs(rawQuery) {
-		var err error
-		start := len(p.arena)
-		if p.arena, err = appendCanonical(p.arena, name, unreserved, ' '); err != nil {
+		if err := p.AddRaw(name, value); err != nil {
 			return err
 		}
-		mid := len(p.arena)
-		if p.arena, err = appendCanonical(p.arena, value, unreserved, ' '); err != nil {
-			return err
-		}
-		p.keep(start, mid)
 	}
+	return nil
+}
+
+// AddRaw adds a parameter as Pairs gives it. It returns ErrEscape for a broken escape.
+func (p *Params) AddRaw(name, value string) (err error) {
+	start := len(p.arena)
+	if p.arena, err = appendCanonical(p.arena, name, unreserved, ' '); err != nil {
+		return err
+	}
+	mid := len(p.arena)
+	if p.arena, err = appendCanonical(p.arena, value, unreserved, ' '); err != nil {
+		return err
+	}
+	p.keep(start, mid)
 	return nil
 }
 

@@ -292,7 +292,7 @@ func permissionFor(op pipeline.Op, method, key string) (string, error) {
 func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (key Key, err error) {
 	now, offset := s.clock.Read()
 	w.Offset = offset
-	if w.Plan, err = pipeline.PlanTimes(op, now, ask, s.limits); err != nil {
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
 		return key, err
 	}
 	key, err = s.key(ctx, op, w.Plan.End)

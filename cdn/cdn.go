@@ -190,7 +190,7 @@ func (s *Signer) sign(ctx context.Context, d *draft, url []byte, start int, sep 
 func (s *Signer) plan(ctx context.Context, op pipeline.Op, d *draft, ask *pipeline.Ask) (err error) {
 	var now time.Time
 	now, d.offset = s.clock.Read()
-	if d.plan, err = pipeline.PlanTimes(op, now, ask, pipeline.Limits{}); err != nil {
+	if err = d.plan.Lay(op, now, ask, pipeline.Limits{}); err != nil {
 		return err
 	}
 	d.key = s.key

@@ -327,7 +327,7 @@ func addParams(op pipeline.Op, params *wire.Params, r *signer.Request) error {
 func (s *Signer) plan(op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (err error) {
 	now, offset := s.clock.Read()
 	w.Offset = offset
-	if w.Plan, err = pipeline.PlanTimes(op, now, ask, s.limits); err != nil || s.life == 0 {
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil || s.life == 0 {
 		return err
 	}
 	signed := pipeline.Time(w.Plan.Now)

@@ -348,7 +348,7 @@ func checkContradiction(op pipeline.Op, w *sigv4.Scratch) error {
 func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (creds Credentials, err error) {
 	now, offset := s.clock.Read()
 	w.Offset = offset
-	if w.Plan, err = pipeline.PlanTimes(op, now, ask, s.limits); err != nil {
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
 		return creds, err
 	}
 	if creds, err = s.credentials(ctx, op, w.Plan.End); err != nil {
@@ -357,7 +357,7 @@ func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask
 	if !creds.SecurityToken.IsZero() && w.Plan.End-w.Plan.Start > maxExpiresSTS {
 		limits := s.limits
 		limits.Max = maxExpiresSTS
-		if w.Plan, err = pipeline.PlanTimes(op, now, ask, limits); err != nil {
+		if err = w.Plan.Lay(op, now, ask, limits); err != nil {
 			return creds, err
 		}
 	}

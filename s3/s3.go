@@ -283,7 +283,7 @@ func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before,
 func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (creds Credentials, err error) {
 	now, offset := s.clock.Read()
 	w.Offset = offset
-	if w.Plan, err = pipeline.PlanTimes(op, now, ask, s.limits); err != nil {
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
 		return creds, err
 	}
 	if creds, err = s.credentials(ctx, op, w.Plan.End); err != nil {

@@ -56,7 +56,7 @@ func signerMutants() []mutant {
 			"clock-read-once", ""},
 		{"a clock that has learned is asked for the machine's time", one(stepsFile, "learned, _ := c.(clock.Learned)", "var learned clock.Learned"), "clock-learned", ""},
 		{"the clock's wall time is taken for UTC", one(timesFile,
-			"p := Plan{Now: now.Unix(),", "_, zone := now.Zone()\n\tp := Plan{Now: now.Unix() + int64(zone),"),
+			"*p = Plan{Now: now.Unix(),", "_, zone := now.Zone()\n\t*p = Plan{Now: now.Unix() + int64(zone),"),
 			"time-zone", ""},
 		{"the stamp is in local time", one(sigv4File, "t := time.Unix(unix, 0).UTC()", `t := time.Unix(unix, 0).In(time.FixedZone("", 345*60))`),
 			"accepted-in-time", anything},

@@ -95,7 +95,8 @@ type Signer struct {
 	endpoint  endpoint
 	container string
 	version   string
-	source    KeySource
+	fixed     Key       // checked, if source is nil
+	source    KeySource // of others
 	clock     pipeline.Clock
 	limits    pipeline.Limits
 	scratch   sync.Pool // of *sigv4.Scratch
@@ -120,15 +121,18 @@ func New(c Config) (*Signer, error) {
 		version = DefaultVersion
 	}
 	errs = append(errs, checkVersion(op, version))
+	var fixed Key
+	source := c.Keys
 	switch k := c.Keys.(type) {
 	case nil:
 		errs = append(errs, op.Errorf(signer.ErrCredentials, "Keys", "there are none; use SharedKey, a UserDelegationKey, or a source of them"))
 	case Key:
-		errs = append(errs, k.checkUse(op, c.Account, version))
+		fixed, source = k, nil
+		errs = append(errs, fixed.checkUse(op, c.Account, version))
 	case UserDelegationKey:
 		key, err := k.Key(context.Background(), time.Time{})
-		if c.Keys = key; err == nil {
-			err = key.checkUse(op, c.Account, version)
+		if fixed, source = key, nil; err == nil {
+			err = fixed.checkUse(op, c.Account, version)
 		}
 		errs = append(errs, err)
 	}
@@ -139,7 +143,8 @@ func New(c Config) (*Signer, error) {
 		endpoint:  e,
 		container: c.Container,
 		version:   version,
-		source:    c.Keys,
+		fixed:     fixed,
+		source:    source,
 		clock:     pipeline.NewClock(c.Clock, e.host),
 		limits:    pipeline.Limits{Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
 	}, nil
@@ -165,11 +170,12 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
 	method := pipeline.MethodOf(r.Method)
-	plan, offset, notEnforced, err := s.presign(ctx, w, method, &r)
+	url, notEnforced, err := s.presign(ctx, w, w.URL[:0], method, &r)
 	if err != nil {
 		return nil, err
 	}
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	w.URL = url
+	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
 	for name, values := range r.Header {
 		pipeline.SetHeader(&p.Header, name, values)
@@ -196,18 +202,18 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
-	plan, _, _, err := s.presign(ctx, w, pipeline.MethodOf(r.Method), &r)
+	url, _, err := s.presign(ctx, w, dst, pipeline.MethodOf(r.Method), &r)
 	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, w.URL...), pipeline.Time(plan.End), nil
+	return url, pipeline.Time(w.Plan.End), nil
 }
 
-// presign leaves the presigned URL in w.URL.
-func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r *signer.Request) (plan pipeline.Plan, offset time.Duration, notEnforced []string, err error) {
+// presign appends the presigned URL to dst.
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, method string, r *signer.Request) (u []byte, notEnforced []string, err error) {
 	op := opPresign()
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
-		return plan, 0, nil, err
+		return nil, nil, err
 	}
 	container := r.Bucket
 	if container == "" {
@@ -215,34 +221,31 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 	}
 	if container == "" || container != s.container {
 		if err := s.endpoint.checkContainer(op, "Bucket", container); err != nil {
-			return plan, 0, nil, err
+			return nil, nil, err
 		}
 	}
 	if err := checkBlob(op, "Key", r.Key, s.version); err != nil {
-		return plan, 0, nil, err
+		return nil, nil, err
 	}
 	t := token{sv: s.version, sr: "b"}
 	if t.sp, err = permissionFor(op, method, r.Key); err != nil {
-		return plan, 0, nil, err
+		return nil, nil, err
 	}
 	if r.Key == "" {
 		t.sr = "c"
 	}
-	now, offset := s.clock.Read()
-	plan, key, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+	key, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
 		Bucket: container, Key: r.Key, AllowShorter: r.AllowShorter})
 	if err != nil {
-		return plan, 0, nil, err
+		return nil, nil, err
 	}
-	var start, end instant
-	start.set(plan.Start)
-	end.set(plan.End)
+	start, end := instantOf(w.Stamp(w.Plan.Start)), instantOf(w.Stamp(w.Plan.End))
 	t.st, t.se = string(start[:]), string(end[:])
 
-	w.URL = s.endpoint.appendURL(w.URL[:0], container, r.Key)
+	u = s.endpoint.appendURL(dst, container, r.Key)
 	if len(r.Query) > 0 || len(r.Header) > 0 || r.Key == "" {
 		if notEnforced, err = s.cover(op, w, &t, &key, r); err != nil {
-			return plan, 0, nil, err
+			return nil, nil, err
 		}
 	}
 	if r.SourceIP.IsValid() {
@@ -250,23 +253,22 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 		case r.SourceIP.Addr().Is4() && t.sv >= v2015:
 			t.sip = addressRange(r.SourceIP)
 		case !r.BestEffort:
-			return plan, 0, nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "%v: a SAS can be limited to IPv4 addresses, from %s on; leave it out, or set BestEffort to sign without it", r.SourceIP, v2015)
+			return nil, nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "%v: a SAS can be limited to IPv4 addresses, from %s on; leave it out, or set BestEffort to sign without it", r.SourceIP, v2015)
 		default:
 			notEnforced = append(notEnforced, "SourceIP")
 		}
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if pipeline.Overriding(&r.Response) {
 		if err := t.override(op, &r.Response); err != nil {
-			return plan, 0, nil, err
+			return nil, nil, err
 		}
 	}
-	w.URL = append(w.URL, '?')
+	u = append(u, '?')
 	if len(w.Params.List) > 0 {
 		w.Params.Sort()
-		w.URL = append(wire.AppendParams(w.URL, w.Params.List), '&')
+		u = append(wire.AppendParams(u, w.Params.List), '&')
 	}
-	s.finish(ctx, w, &t, &key, container, r.Key)
-	return plan, offset, notEnforced, nil
+	return s.finish(ctx, w, u, &t, &key, container, r.Key), notEnforced, nil
 }
 
 // permissionFor is the least that a method on a blob needs, or on a container if there is no key.
@@ -286,29 +288,33 @@ func permissionFor(op pipeline.Op, method, key string) (string, error) {
 	return "", op.Errorf(signer.ErrUnsupported, "Method", "%s: a SAS presigns GET, HEAD, PUT and DELETE; for another operation make a SAS with the permission that it needs", method)
 }
 
-// plan lays out the life of a SAS and gets the key for it.
-func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, Key, error) {
-	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
-	if err != nil {
-		return plan, Key{}, err
+// plan lays out the life of a SAS in w.Plan and gets the key for it.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (key Key, err error) {
+	now, offset := s.clock.Read()
+	w.Offset = offset
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
+		return key, err
 	}
-	key, err := s.key(ctx, op, pipeline.Time(plan.End))
+	key, err = s.key(ctx, op, w.Plan.End)
 	d := key.delegation
 	if err != nil || d == nil {
-		return plan, key, err
+		return key, err
 	}
-	if d.start.Unix() > plan.Now {
-		return plan, key, op.Errorf(signer.ErrCredentials, "Keys", "the user delegation key works from %s on, and it is %s; ask for keys that begin some minutes ago",
-			d.start.UTC().Format(time.RFC3339), pipeline.Time(plan.Now).Format(time.RFC3339))
+	if d.start.Unix() > w.Plan.Now {
+		return key, op.Errorf(signer.ErrCredentials, "Keys", "the user delegation key works from %s on, and it is %s; ask for keys that begin some minutes ago",
+			d.start.UTC().Format(time.RFC3339), pipeline.Time(w.Plan.Now).Format(time.RFC3339))
 	}
-	err = plan.Cap(op, d.end, ask.AllowShorter, "Keys", "the user delegation key")
-	plan.Start = max(plan.Start, d.start.Unix())
-	return plan, key, err
+	err = w.Plan.Cap(op, d.end, ask.AllowShorter, "Keys", "the user delegation key")
+	w.Plan.Start = max(w.Plan.Start, d.start.Unix())
+	return key, err
 }
 
 // key asks the source for a key that lives until then.
-func (s *Signer) key(ctx context.Context, op pipeline.Op, until time.Time) (Key, error) {
-	key, err := s.source.Key(ctx, until)
+func (s *Signer) key(ctx context.Context, op pipeline.Op, until int64) (Key, error) {
+	if s.source == nil {
+		return s.fixed, nil
+	}
+	key, err := s.source.Key(ctx, pipeline.Time(until))
 	if err != nil {
 		return key, op.Errorf(signer.ErrCredentials, "Keys", "their source failed: %w", signer.RedactError(err))
 	}
@@ -433,8 +439,8 @@ func addressRange(p netip.Prefix) string {
 	return first.String()
 }
 
-// finish appends the parameters of the SAS to w.URL and signs it.
-func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, t *token, key *Key, container, name string) {
+// finish appends the parameters of the SAS and the signature to dst.
+func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, dst []byte, t *token, key *Key, container, name string) []byte {
 	if d := key.delegation; d != nil {
 		t.skoid, t.sktid, t.skt, t.ske, t.sks, t.skv, t.skdutid = d.SignedOID, d.SignedTID, d.SignedStart, d.SignedExpiry, d.SignedService, d.SignedVersion, d.SignedDelegatedUserTID
 	}
@@ -447,27 +453,23 @@ func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, t *token, key *Ke
 		w.ToSign = appendServiceSAS(w.ToSign[:0], "blob", t, s.endpoint.account, container, name)
 	}
 	w.Trace(ctx)
-	w.URL = t.appendParams(w.URL)
-	w.URL = append(w.URL, "&sig="...)
-	w.URL = key.macs.appendEscaped(w.URL, w.ToSign)
+	dst = append(t.appendParams(dst), "&sig="...)
+	return key.macs.appendEscaped(dst, w.ToSign)
 }
 
 // An instant is a time in the form that is written into a SAS, 2006-01-02T15:04:05Z.
 type instant [len("2006-01-02T15:04:05Z")]byte
 
-// set writes seconds since 1970.
-func (t *instant) set(unix int64) {
-	year, month, day := time.Unix(unix, 0).UTC().Date()
-	second := int(unix % (24 * 60 * 60))
-	put := func(at, n int) { t[at], t[at+1] = '0'+byte(n/10), '0'+byte(n%10) }
-	put(0, year/100)
-	put(2, year%100)
-	put(5, int(month))
-	put(8, day)
-	put(11, second/3600)
-	put(14, second/60%60)
-	put(17, second%60)
-	t[4], t[7], t[10], t[13], t[16], t[19] = '-', '-', 'T', ':', ':', 'Z'
+// instantOf is a stamp with the hyphens and colons that it leaves out.
+func instantOf(s sigv4.Stamp) (t instant) {
+	copy(t[:], "0000-00-00T00:00:00Z")
+	copy(t[:4], s[:4])
+	copy(t[5:7], s[4:6])
+	copy(t[8:10], s[6:8])
+	copy(t[11:13], s[9:11])
+	copy(t[14:16], s[11:13])
+	copy(t[17:19], s[13:15])
+	return t
 }
 
 // PresignRequest presigns a finished URL, whose bytes are kept. See signer.RequestPresigner for its contract. Whatever host the
@@ -522,8 +524,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 			return nil, op.Errorf(signer.ErrUnsupported, "URL", "without comp=list it does not list the container, which is all that a SAS for a container can do")
 		}
 	}
-	now, offset := s.clock.Read()
-	plan, key, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	key, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
@@ -531,18 +532,16 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err != nil {
 		return nil, err
 	}
-	var start, end instant
-	start.set(plan.Start)
-	end.set(plan.End)
+	start, end := instantOf(w.Stamp(w.Plan.Start)), instantOf(w.Stamp(w.Plan.End))
 	t.st, t.se = string(start[:]), string(end[:])
 
 	w.URL = append(w.URL[:0], req.URL.Scheme+"://"+req.URL.Host+path+"?"...)
 	if kept != "" {
 		w.URL = append(append(w.URL, kept...), '&')
 	}
-	s.finish(ctx, w, &t, &key, container, blob)
+	w.URL = s.finish(ctx, w, w.URL, &t, &key, container, blob)
 
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
 	for name, values := range r.Header {
 		pipeline.SetHeader(&p.Header, name, values)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
@@ -218,23 +219,7 @@ func (k *macKey) appendSignature(dst, toSign []byte) []byte {
 // appendEscaped is appendSignature for a URL.
 func (k *macKey) appendEscaped(dst, toSign []byte) []byte {
 	m := k.sign(toSign)
-	done := 0
-	for i, c := range m.text {
-		escape := ""
-		switch c {
-		case '+':
-			escape = "%2B"
-		case '/':
-			escape = "%2F"
-		case '=':
-			escape = "%3D"
-		default:
-			continue
-		}
-		dst = append(append(dst, m.text[done:i]...), escape...)
-		done = i + 1
-	}
-	dst = append(dst, m.text[done:]...)
+	dst = wire.AppendEscape(dst, m.text[:])
 	k.macs.Put(m)
 	return dst
 }

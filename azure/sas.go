@@ -100,8 +100,7 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 		t.limit(op, a.FirstIP, a.LastIP, a.Protocol, a.EncryptionScope),
 		t.authorize(op, &a),
 	}
-	now, offset := s.clock.Read()
-	plan, key, err := s.planSAS(ctx, op, now, &a, container, name)
+	key, err := s.planSAS(ctx, op, w, &a, container, name)
 	errs = append(errs, err)
 	if err == nil {
 		errs = append(errs, t.checkFields(op, key.delegation != nil))
@@ -113,13 +112,12 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	var start, end instant
-	if plan.Start != 0 {
-		start.set(plan.Start)
+	if w.Plan.Start != 0 {
+		start := instantOf(w.Stamp(w.Plan.Start))
 		t.st = string(start[:])
 	}
-	if plan.End != 0 {
-		end.set(plan.End)
+	if w.Plan.End != 0 {
+		end := instantOf(w.Stamp(w.Plan.End))
 		t.se = string(end[:])
 	}
 
@@ -133,8 +131,8 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 		w.Params.Sort()
 		w.URL = append(wire.AppendParams(w.URL, w.Params.List), '&')
 	}
-	s.finish(ctx, w, &t, &key, container, name)
-	p := pipeline.Presigned("", w.URL, &plan, offset)
+	w.URL = s.finish(ctx, w, w.URL, &t, &key, container, name)
+	p := pipeline.Presigned("", w.URL, &w.Plan, w.Offset)
 	for name, values := range a.Header {
 		pipeline.SetHeader(&p.Header, name, values)
 	}
@@ -142,25 +140,27 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 }
 
 // planSAS is plan for a SAS, which can have a start of its own, or times that are in its policy.
-func (s *Signer) planSAS(ctx context.Context, op pipeline.Op, now time.Time, a *SAS, container, name string) (plan pipeline.Plan, key Key, err error) {
+func (s *Signer) planSAS(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, a *SAS, container, name string) (key Key, err error) {
 	if a.Policy != "" && a.Expires == 0 {
 		if a.Window != 0 {
-			return plan, key, op.Errorf(signer.ErrLifetime, "Window", "%v without Expires; the policy has the end, leave Window out", a.Window)
+			return key, op.Errorf(signer.ErrLifetime, "Window", "%v without Expires; the policy has the end, leave Window out", a.Window)
 		}
-		key, err = s.key(ctx, op, now)
+		now, offset := s.clock.Read()
+		w.Plan, w.Offset = pipeline.Plan{}, offset
+		key, err = s.key(ctx, op, now.Unix())
 		if !a.Start.IsZero() {
-			plan.Start = a.Start.Unix()
+			w.Plan.Start = a.Start.Unix()
 		}
 	} else {
-		plan, key, err = s.plan(ctx, op, now, &pipeline.Ask{Expires: a.Expires, Window: a.Window, Bucket: container, Key: name, AllowShorter: a.AllowShorter})
+		key, err = s.plan(ctx, op, w, &pipeline.Ask{Expires: a.Expires, Window: a.Window, Bucket: container, Key: name, AllowShorter: a.AllowShorter})
 		if err == nil && !a.Start.IsZero() {
-			err = startAt(op, &plan, &key, a.Start)
+			err = startAt(op, &w.Plan, &key, a.Start)
 		}
 	}
 	if err == nil && key.delegation != nil && a.Policy != "" {
 		err = op.Errorf(signer.ErrRequest, "Policy", "a user delegation SAS has no stored access policy; leave it out, or use an account key")
 	}
-	return plan, key, err
+	return key, err
 }
 
 // startAt moves the beginning of a SAS to where the caller wants it.
@@ -331,24 +331,21 @@ func (s *Signer) AccountSAS(ctx context.Context, a AccountSAS) (*signer.Presigne
 	if t.sv < v2015 {
 		errVersion = op.Errorf(signer.ErrRequest, "Version", "an account SAS needs %s or later", v2015)
 	}
-	now, offset := s.clock.Read()
-	plan, key, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: a.Expires, Window: a.Window})
+	key, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: a.Expires, Window: a.Window})
 	if err == nil && key.delegation != nil {
 		err = op.Errorf(signer.ErrCredentials, "Keys", "an account SAS needs the account's key, and this is a user delegation key")
 	} else if err == nil && !a.Start.IsZero() {
-		err = startAt(op, &plan, &key, a.Start)
+		err = startAt(op, &w.Plan, &key, a.Start)
 	}
 	if err := errors.Join(errPermissions, errServices, errTypes, errVersion, err,
 		t.limit(op, a.FirstIP, a.LastIP, a.Protocol, a.EncryptionScope)); err != nil {
 		return nil, err
 	}
-	var start, end instant
-	start.set(plan.Start)
-	end.set(plan.End)
+	start, end := instantOf(w.Stamp(w.Plan.Start)), instantOf(w.Stamp(w.Plan.End))
 	t.st, t.se = string(start[:]), string(end[:])
 	w.URL = append(s.endpoint.appendURL(w.URL[:0], "", ""), '?')
-	s.finish(ctx, w, &t, &key, "", "")
-	return pipeline.Presigned("", w.URL, &plan, offset), nil
+	w.URL = s.finish(ctx, w, w.URL, &t, &key, "", "")
+	return pipeline.Presigned("", w.URL, &w.Plan, w.Offset), nil
 }
 
 // choose returns the letters of all that are in s, in the order of all.

@@ -56,7 +56,7 @@ func (s *Signer) signHeader(ctx context.Context, req *http.Request, scheme strin
 	if err != nil {
 		return err
 	}
-	key, err := s.key(ctx, op, pipeline.Time(plan.End))
+	key, err := s.key(ctx, op, plan.End)
 	if err != nil {
 		return err
 	}

@@ -131,9 +131,11 @@ func New(c Config) (*Signer, error) {
 func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
 	d := s.take()
 	defer s.release(d)
-	if err := s.presign(ctx, d, &r); err != nil {
+	url, err := s.presign(ctx, d, d.url[:0], &r)
+	if err != nil {
 		return nil, err
 	}
+	d.url = url
 	p := d.presigned(pipeline.MethodOf(r.Method))
 	if p.NotEnforced = d.loose; r.Header != nil {
 		for name, values := range r.Header {
@@ -152,26 +154,27 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	}
 	d := s.take()
 	defer s.release(d)
-	if err := s.presign(ctx, d, &r); err != nil {
+	url, err := s.presign(ctx, d, dst, &r)
+	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, d.url...), pipeline.Time(d.plan.End), nil
+	return url, pipeline.Time(d.plan.End), nil
 }
 
-// presign leaves the presigned URL in d.
-func (s *Signer) presign(ctx context.Context, d *draft, r *signer.Request) error {
+// presign appends the presigned URL to dst.
+func (s *Signer) presign(ctx context.Context, d *draft, dst []byte, r *signer.Request) ([]byte, error) {
 	op, method := opPresign(), pipeline.MethodOf(r.Method)
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkMethod(op, method); err != nil {
-		return err
+		return nil, err
 	}
 	if r.Bucket != "" && r.Bucket != s.bucket {
-		return wrongBucket(op, s.bucket)
+		return nil, wrongBucket(op, s.bucket)
 	}
 	if err := d.addUnenforced(op, r, ""); err != nil {
-		return err
+		return nil, err
 	}
 	for name, values := range r.Query {
 		for _, v := range values {
@@ -181,31 +184,29 @@ func (s *Signer) presign(ctx context.Context, d *draft, r *signer.Request) error
 	d.params.Sort() // one request has one URL
 	if err := s.plan(ctx, op, d, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread, Bucket: s.bucket, Key: r.Key,
 		AllowShorter: r.AllowShorter}); err != nil {
-		return err
+		return nil, err
 	}
-	d.url = append(d.url[:0], s.base.url...)
-	d.url = wire.AppendEscapePath(d.url, r.Key)
+	url := wire.AppendEscapePath(append(dst, s.base.url...), r.Key)
 	sep := byte('?')
 	if len(d.params.List) > 0 {
-		d.url = wire.AppendParams(append(d.url, '?'), d.params.List)
+		url = wire.AppendParams(append(url, '?'), d.params.List)
 		sep = '&'
 	}
-	s.sign(ctx, d, sep)
-	return nil
+	return s.sign(ctx, d, url, len(dst), sep), nil
 }
 
-// sign adds the signature to the URL in d; sep is what stands between them.
-func (s *Signer) sign(ctx context.Context, d *draft, sep byte) {
-	d.url = appendExpiry(append(d.url, sep), '&', d.plan.End, d.key.Name)
-	trace(ctx, d.url)
-	d.url = s.macs.Key(d.key.Secret, struct{}{}).appendSignature(d.url, '&', d.url)
+// sign adds the signature to the URL that begins at start; sep is what stands between them.
+func (s *Signer) sign(ctx context.Context, d *draft, url []byte, start int, sep byte) []byte {
+	url = appendExpiry(append(url, sep), '&', d.plan.End, d.key.Name)
+	trace(ctx, url[start:])
+	return s.macs.Key(d.key.Secret, struct{}{}).appendSignature(url, '&', url[start:])
 }
 
 // plan lays out the life of a signature and gets the key for it.
 func (s *Signer) plan(ctx context.Context, op pipeline.Op, d *draft, ask *pipeline.Ask) (err error) {
 	var now time.Time
 	now, d.offset = s.clock.Read()
-	if d.plan, err = pipeline.PlanTimes(op, now, ask, pipeline.Limits{}); err != nil {
+	if err = d.plan.Lay(op, now, ask, pipeline.Limits{}); err != nil {
 		return err
 	}
 	d.key = s.key
@@ -243,8 +244,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err := s.plan(ctx, op, d, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter}); err != nil {
 		return nil, err
 	}
-	d.url = appendURL(d.url[:0], req.URL)
-	s.sign(ctx, d, separator(req.URL))
+	d.url = s.sign(ctx, d, appendURL(d.url[:0], req.URL), 0, separator(req.URL))
 	p := d.presigned(method)
 	for _, name := range loose {
 		pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
@@ -271,7 +271,7 @@ func wrongBucket(op pipeline.Op, configured string) error {
 // addUnenforced collects what r asks for and a signature of the URL cannot hold anybody to. Overrides are sent all the same.
 // instead is what else can demand headers and limit addresses, for the errors.
 func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request, instead string) error {
-	if r.Header == nil && r.Response == (signer.ResponseHeaders{}) && !r.SourceIP.IsValid() {
+	if r.Header == nil && !pipeline.Overriding(&r.Response) && !r.SourceIP.IsValid() {
 		return nil
 	}
 	for name := range r.Header {

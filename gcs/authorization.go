@@ -154,7 +154,7 @@ func (f *faults) credential(a *authorization, field, value string) {
 		return
 	}
 	a.id = id
-	if _, err := time.Parse("20060102", string(a.scope.Date[:])); err != nil {
+	if !sigv4.ValidDate(string(a.scope.Date[:])) {
 		f.Malformed(field, "its date is not of the form 20060102")
 		a.scope.Date = sigv4.Date{}
 	}

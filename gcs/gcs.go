@@ -85,7 +85,8 @@ type Signer struct {
 	life     time.Duration // of signatures; 0 for ever
 	clock    pipeline.Clock
 	limits   pipeline.Limits
-	memory   *memory   // nil for HMAC keys, which sign faster than it could find anything
+	memory   *memory // nil for HMAC keys, which sign faster than it could find anything
+	memo     sigv4.Memo
 	scratch  sync.Pool // of *sigv4.Scratch
 }
 
@@ -146,11 +147,12 @@ func New(c Config) (*Signer, error) {
 func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
-	plan, offset, err := s.presign(ctx, w, &r)
+	url, err := s.presign(ctx, w, w.URL[:0], &r)
 	if err != nil {
 		return nil, err
 	}
-	p := pipeline.Presigned(pipeline.MethodOf(r.Method), w.URL, &plan, offset)
+	w.URL = url
+	p := pipeline.Presigned(pipeline.MethodOf(r.Method), url, &w.Plan, w.Offset)
 	for name, values := range r.Header {
 		pipeline.SetHeader(&p.Header, name, values)
 	}
@@ -167,22 +169,22 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
-	plan, _, err := s.presign(ctx, w, &r)
+	url, err := s.presign(ctx, w, dst, &r)
 	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, w.URL...), pipeline.Time(plan.End), nil
+	return url, pipeline.Time(w.Plan.End), nil
 }
 
-// presign leaves the presigned URL in w.URL. The canonical query is the wire query: path and query of the canonical request
+// presign appends the presigned URL to dst. The canonical query is the wire query: path and query of the canonical request
 // are cut from the URL.
-func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, r *signer.Request) (pipeline.Plan, time.Duration, error) {
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, r *signer.Request) ([]byte, error) {
 	op, method := opPresign(), pipeline.MethodOf(r.Method)
 	if err := pipeline.CheckRequest(op, withoutOddHeaders(r), method); err != nil {
-		return pipeline.Plan{}, 0, err
+		return nil, err
 	}
 	if err := checkEnforced(op, r); err != nil {
-		return pipeline.Plan{}, 0, err
+		return nil, err
 	}
 	bucket := r.Bucket
 	if bucket == "" {
@@ -195,46 +197,41 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, r *signer.Reques
 			err = op.Errorf(signer.ErrRequest, "Bucket", "with AddressingBucketHost the endpoint's host is the bucket; leave it empty")
 		}
 		if err != nil {
-			return pipeline.Plan{}, 0, err
+			return nil, err
 		}
 		t = &other
 	}
-	now, offset := s.clock.Read()
-	plan, err := s.plan(op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
-		Bucket: bucket, Key: r.Key, AllowShorter: r.AllowShorter})
-	if err != nil {
-		return plan, 0, err
+	if err := s.plan(op, w, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+		Bucket: bucket, Key: r.Key, AllowShorter: r.AllowShorter}); err != nil {
+		return nil, err
 	}
-	auth := s.auth(&plan)
+	auth := s.auth(w)
 
-	url, host, path := t.appendURL(w.URL[:0], r.Key)
-	w.URL = url
+	url, host, path := t.appendURL(dst, r.Key)
 	w.AddHost(withoutPort(url[host:path]))
 	for name, values := range r.Header {
 		if strings.EqualFold(name, "x-goog-date") && (len(values) != 1 || values[0] != string(auth.stamp[:])) {
-			return plan, 0, op.Errorf(signer.ErrRequest, "Header", "%s belongs to a signature, which the signer makes; leave it out", name)
+			return nil, op.Errorf(signer.ErrRequest, "Header", "%s belongs to a signature, which the signer makes; leave it out", name)
 		}
 		w.AddHeader(name, values...)
 	}
 	if err := w.SortHeaders(op); err != nil {
-		return plan, 0, err
+		return nil, err
 	}
 	payload, err := payloadOf(op, w.Headers)
 	if err != nil {
-		return plan, 0, err
+		return nil, err
 	}
 	if err := addParams(op, &w.Params, r); err != nil {
-		return plan, 0, err
+		return nil, err
 	}
-	query := len(w.URL) + 1
-	w.URL = auth.appendQuery(append(w.URL, '?'), w.Params.List, w.Headers)
+	query := len(url) + 1
+	url = auth.appendQuery(append(url, '?'), w.Params.List, w.Headers)
 
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.URL[path:query-1], w.URL[query:], w.Headers, payload)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
-	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil)
-	return plan, offset, err
+	return s.appendSignature(ctx, op, append(url, "&X-Goog-Signature="...), &auth.scope, w.ToSign, w.Plan.StableUntil)
 }
 
 // withoutOddHeaders is r without the headers that are refused elsewhere and signed by Google's conformance suite: X-Goog-Date, and names
@@ -292,7 +289,7 @@ func notEnforced(r *signer.Request) (fields []string) {
 	if r.SourceIP.IsValid() {
 		fields = append(fields, "SourceIP")
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if pipeline.Overriding(&r.Response) {
 		names := overrides()
 		for i, o := range pipeline.Overrides(&r.Response) {
 			if o.Value != "" && names[i] == "" {
@@ -305,12 +302,15 @@ func notEnforced(r *signer.Request) (fields []string) {
 
 // addParams collects Query and Response in canonical order.
 func addParams(op pipeline.Op, params *wire.Params, r *signer.Request) error {
+	if len(r.Query) == 0 && !pipeline.Overriding(&r.Response) {
+		return nil
+	}
 	for name, values := range r.Query {
 		for _, v := range values {
 			params.Add(name, v)
 		}
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if pipeline.Overriding(&r.Response) {
 		names := overrides()
 		for i, o := range pipeline.Overrides(&r.Response) {
 			if o.Value == "" {
@@ -330,27 +330,29 @@ func addParams(op pipeline.Op, params *wire.Params, r *signer.Request) error {
 	return nil
 }
 
-// plan lays out the life of a URL. A signature that a remote key makes dies with the key; to keep URLs of a Window alike, its
+// plan lays out the life of a URL in w.Plan. A signature that a remote key makes dies with the key; to keep URLs of a Window alike, its
 // life is counted from the window's beginning.
-func (s *Signer) plan(op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, error) {
-	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
-	if err != nil || s.life == 0 {
-		return plan, err
+func (s *Signer) plan(op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (err error) {
+	now, offset := s.clock.Read()
+	w.Offset = offset
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil || s.life == 0 {
+		return err
 	}
-	signed := pipeline.Time(plan.Now)
+	signed := pipeline.Time(w.Plan.Now)
 	if ask.Window != 0 {
 		if !ask.AllowShorter && ask.Window+ask.Expires > s.life || ask.Window >= s.life { // all the time, not late in a window only
-			return plan, op.Errorf(signer.ErrCredentials, "Key", "Expires %v and a Window of %v are over the %v for which Google is sure to know the key; ask for less, or with a short Window set AllowShorter", ask.Expires, ask.Window, s.life)
+			return op.Errorf(signer.ErrCredentials, "Key", "Expires %v and a Window of %v are over the %v for which Google is sure to know the key; ask for less, or with a short Window set AllowShorter", ask.Expires, ask.Window, s.life)
 		}
-		signed = pipeline.Time(plan.StableUntil).Add(-ask.Window)
+		signed = pipeline.Time(w.Plan.StableUntil).Add(-ask.Window)
 	}
-	return plan, plan.Cap(op, signed.Add(s.life), ask.AllowShorter, "Key", "signatures of a key that Google keeps")
+	return w.Plan.Cap(op, signed.Add(s.life), ask.AllowShorter, "Key", "signatures of a key that Google keeps")
 }
 
 // auth is what the signature will say of itself.
-func (s *Signer) auth(plan *pipeline.Plan) authParams {
-	stamp := sigv4.StampOf(plan.Start)
-	return authParams{algorithm: s.key.Algorithm(), id: s.key.ID(), stamp: stamp, scope: s.endpoint.scope(stamp), expires: plan.End - plan.Start}
+func (s *Signer) auth(w *sigv4.Scratch) authParams {
+	stamp := w.Stamp(w.Plan.Start)
+	return authParams{algorithm: s.key.Algorithm(), id: s.key.ID(), stamp: stamp, scope: s.endpoint.scope(stamp),
+		expires: w.Plan.End - w.Plan.Start, memo: &s.memo}
 }
 
 // appendSignature lets the key sign and appends the signature in hex. What is stable until some time is signed once.
@@ -394,12 +396,10 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err := checkConflict(op, req, false); err != nil {
 		return nil, err
 	}
-	now, offset := s.clock.Read()
-	plan, err := s.plan(op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
-	if err != nil {
+	if err := s.plan(op, w, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter}); err != nil {
 		return nil, err
 	}
-	auth := s.auth(&plan)
+	auth := s.auth(w)
 
 	host := pipeline.HostOf(req)
 	if err := w.AddRequestHeaders(op, req.Header, req.ContentLength, string(withoutPort([]byte(host)))); err != nil {
@@ -430,11 +430,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
 	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil); err != nil {
+	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
 		return nil, err
 	}
 
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	for _, h := range w.Headers {
 		switch name := string(h.Name); name {
 		case "host":
@@ -472,7 +472,8 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	auth := s.auth(&plan)
+	w.Plan = plan
+	auth := s.auth(w)
 
 	h := req.Header.Clone()
 	if h == nil {
@@ -501,7 +502,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
 	w.Trace(ctx)
 	w.URL = auth.appendAuthorization(w.URL[:0], w.Headers)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, plan.StableUntil); err != nil {
+	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
 		return err
 	}
 

@@ -56,13 +56,13 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if err := errors.Join(d.Check(op, &p), err); err != nil {
 		return nil, err
 	}
-	now, _ := s.clock.Read()
-	plan, err := s.plan(op, now, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter})
-	if err != nil {
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	if err := s.plan(op, w, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter}); err != nil {
 		return nil, err
 	}
-	auth := s.auth(&plan)
-	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(plan.End), []signer.Field{
+	auth := s.auth(w)
+	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(w.Plan.End), []signer.Field{
 		{Name: fieldDate, Value: string(auth.stamp[:])},
 		{Name: fieldCredential, Value: auth.id + "/" + string(auth.scope.Append(nil, "/", terminator))},
 		{Name: fieldAlgorithm, Value: string(auth.algorithm)},
@@ -79,8 +79,8 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	return &signer.Form{
 		URL:       strings.TrimSuffix(string(url), "/") + "/",
 		Fields:    append(fields, signer.Field{Name: fieldSignature, Value: string(signature)}),
-		ExpiresAt: pipeline.Time(plan.End),
-		LimitedBy: plan.LimitedBy,
+		ExpiresAt: pipeline.Time(w.Plan.End),
+		LimitedBy: w.Plan.LimitedBy,
 	}, nil
 }
 

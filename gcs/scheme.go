@@ -37,10 +37,10 @@ func appendCanonicalRequest(dst []byte, method string, path, query []byte, heade
 	dst = append(dst, '\n')
 	dst = append(dst, query...)
 	dst = append(dst, '\n')
-	for _, h := range headers {
-		dst = append(dst, h.Name...)
+	for i := range headers {
+		dst = append(dst, headers[i].Name...)
 		dst = append(dst, ':')
-		dst = append(dst, h.Value...)
+		dst = append(dst, headers[i].Value...)
 		dst = append(dst, '\n')
 	}
 	dst = append(dst, '\n')
@@ -60,43 +60,41 @@ type authParams struct {
 	id        string
 	stamp     sigv4.Stamp
 	scope     sigv4.Scope
-	expires   int64 // seconds
+	expires   int64       // seconds
+	memo      *sigv4.Memo // of the credential
 }
 
 // appendQuery appends the canonical query, which is the query on the wire: the signature's parameters among the caller's, all
 // sorted by name.
 func (a *authParams) appendQuery(dst []byte, callers []wire.Param, headers []sigv4.Header) []byte {
 	start := len(dst)
-	for _, name := range [...]string{"X-Goog-Algorithm", "X-Goog-Credential", "X-Goog-Date", "X-Goog-Expires", "X-Goog-SignedHeaders"} {
-		before := 0
-		for before < len(callers) && string(callers[before].Name) < name {
-			before++
-		}
-		if before > 0 {
-			dst = wire.AppendParams(separate(dst, start), callers[:before])
-			callers = callers[before:]
-		}
-		dst = append(separate(dst, start), name...)
-		dst = append(dst, '=')
-		switch name {
-		case "X-Goog-Algorithm":
-			dst = append(dst, a.algorithm...)
-		case "X-Goog-Credential":
-			dst = wire.AppendEscape(dst, a.id)
-			dst = append(dst, "%2F"...)
-			dst = a.scope.Append(dst, "%2F", terminator)
-		case "X-Goog-Date":
-			dst = append(dst, a.stamp[:]...)
-		case "X-Goog-Expires":
-			dst = strconv.AppendInt(dst, a.expires, 10)
-		case "X-Goog-SignedHeaders":
-			dst = sigv4.AppendSignedHeaders(dst, headers, "%3B")
-		}
-	}
+	dst, callers = appendName(dst, start, callers, "X-Goog-Algorithm=")
+	dst = append(dst, a.algorithm...)
+	dst, callers = appendName(dst, start, callers, "X-Goog-Credential=")
+	dst = a.memo.AppendCredential(dst, a.id, a.scope, terminator)
+	dst, callers = appendName(dst, start, callers, "X-Goog-Date=")
+	dst = append(dst, a.stamp[:]...)
+	dst, callers = appendName(dst, start, callers, "X-Goog-Expires=")
+	dst = strconv.AppendInt(dst, a.expires, 10)
+	dst, callers = appendName(dst, start, callers, "X-Goog-SignedHeaders=")
+	dst = sigv4.AppendSignedHeaders(dst, headers, "%3B")
 	if len(callers) > 0 {
 		dst = wire.AppendParams(separate(dst, start), callers)
 	}
 	return dst
+}
+
+// appendName appends the name of a parameter, with its equals sign, to a query that begins at start, behind those of the caller's
+// parameters that stand before it. It returns the others.
+func appendName(dst []byte, start int, callers []wire.Param, name string) ([]byte, []wire.Param) {
+	before := 0
+	for before < len(callers) && string(callers[before].Name) < name[:len(name)-1] {
+		before++
+	}
+	if before > 0 {
+		dst = wire.AppendParams(separate(dst, start), callers[:before])
+	}
+	return append(separate(dst, start), name...), callers[before:]
 }
 
 // separate begins the next parameter of a query that begins at start.

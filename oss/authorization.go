@@ -277,7 +277,7 @@ func (f *faults) credential(a *Authorization, field, value string) {
 	if !plainID(a.AccessKeyID) {
 		f.malformed(f.codes.keyID, field, "its access key id holds a character that none has; check that it was copied whole and alone")
 	}
-	if _, err := time.Parse("20060102", a.Date); err != nil {
+	if !sigv4.ValidDate(a.Date) {
 		f.malformed(f.codes.date, field, "its date %s is not of the form 20060102", pipeline.Shown(a.Date))
 		a.Date = ""
 	}

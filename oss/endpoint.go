@@ -189,8 +189,8 @@ func (e *endpoint) target(op pipeline.Op, bucket string) (target, error) {
 	return t, nil
 }
 
-// appendURL appends the URL of an object, or of the bucket if key is "", and says where its host and path begin.
-func (t *target) appendURL(dst []byte, key string) (url []byte, host, path int) {
+// appendURL appends the URL of an object, or of the bucket if key is "", and says where its host, path and encoded key begin.
+func (t *target) appendURL(dst []byte, key string) (url []byte, host, path, name int) {
 	dst = append(dst, t.scheme...)
 	dst = append(dst, "://"...)
 	host = len(dst)
@@ -206,7 +206,7 @@ func (t *target) appendURL(dst []byte, key string) (url []byte, host, path int) 
 		dst = append(dst, t.bucket...)
 	}
 	dst = append(dst, '/')
-	return wire.AppendEscapePath(dst, key), host, path
+	return wire.AppendEscapePath(dst, key), host, path, len(dst)
 }
 
 // split finds bucket and key in a host and a decoded path, or says what is wrong with the field it names. Both are "" for the

@@ -88,9 +88,10 @@ type Config struct {
 type Signer struct {
 	endpoint   endpoint
 	bucket     string
-	home       *target  // for bucket; nil if there is none
-	additional []string // lower case
-	source     CredentialSource
+	home       *target          // for bucket; nil if there is none
+	additional []string         // lower case
+	creds      Credentials      // checked, if source is nil
+	source     CredentialSource // of others
 	clock      pipeline.Clock
 	limits     pipeline.Limits
 	keys       *sigv4.Cache[sigv4.Scope, *sigv4.Key]
@@ -121,6 +122,7 @@ func New(c Config) (*Signer, error) {
 		errCredentials = op.Errorf(signer.ErrCredentials, "Credentials", "there are none; set oss.Credentials or a source of them")
 	case ok:
 		errCredentials = fixed.checkFixed(op)
+		s.creds, s.source = fixed, nil
 	}
 	if err := errors.Join(errEndpoint, errBucket, errHeaders, errCredentials); err != nil {
 		return nil, err
@@ -166,11 +168,12 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
 	method := pipeline.MethodOf(r.Method)
-	plan, offset, err := s.presign(ctx, w, method, &r)
+	url, err := s.presign(ctx, w, w.URL[:0], method, &r)
 	if err != nil {
 		return nil, err
 	}
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	w.URL = url
+	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
 	for name, values := range r.Header {
 		pipeline.SetHeader(&p.Header, name, values)
 	}
@@ -189,21 +192,21 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
-	plan, _, err := s.presign(ctx, w, pipeline.MethodOf(r.Method), &r)
+	url, err := s.presign(ctx, w, dst, pipeline.MethodOf(r.Method), &r)
 	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, w.URL...), pipeline.Time(plan.End), nil
+	return url, pipeline.Time(w.Plan.End), nil
 }
 
-// presign leaves the presigned URL in w.URL. The canonical query is the wire query, and is cut from the URL.
-func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
+// presign appends the presigned URL to dst. The canonical query is the wire query, and is cut from the URL.
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, method string, r *signer.Request) ([]byte, error) {
 	op := opPresign()
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
-		return pipeline.Plan{}, 0, err
+		return nil, err
 	}
 	if r.SourceIP.IsValid() && !r.BestEffort {
-		return pipeline.Plan{}, 0, op.Errorf(signer.ErrUnsupported, "SourceIP", "no documented parameter limits a URL to addresses; use a bucket policy, or set BestEffort to sign without it")
+		return nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "no documented parameter limits a URL to addresses; use a bucket policy, or set BestEffort to sign without it")
 	}
 	bucket := r.Bucket
 	if bucket == "" {
@@ -213,50 +216,46 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 	if t == nil || bucket != s.bucket {
 		other, err := s.endpoint.target(op, bucket)
 		if err != nil {
-			return pipeline.Plan{}, 0, err
+			return nil, err
 		}
 		t = &other
 	}
-	now, offset := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
 		Bucket: bucket, Key: r.Key, AllowShorter: r.AllowShorter})
 	if err != nil {
-		return plan, 0, err
+		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := w.Stamp(w.Plan.Start)
 	sc := s.endpoint.scope(stamp)
 	key := s.keys.Key(creds.AccessKeySecret, sc)
 
-	url, host, path := t.appendURL(w.URL[:0], r.Key)
-	w.URL = url
+	url, host, path, name := t.appendURL(dst, r.Key)
+	end := len(url)
 	for name, values := range r.Header {
 		if err := addHeader(op, w, name, values); err != nil {
-			return plan, 0, err
+			return nil, err
 		}
 	}
 	for _, name := range s.additional {
 		if name == "host" {
 			w.AddHost(url[host:path])
 		} else if pipeline.HeaderValues(r.Header, name) == nil {
-			return plan, 0, missingHeader(op, name)
+			return nil, missingHeader(op, name)
 		}
 	}
 	if err := w.SortHeaders(op); err != nil {
-		return plan, 0, err
+		return nil, err
 	}
 	if err := callersParams(op, w, r); err != nil {
-		return plan, 0, err
+		return nil, err
 	}
-	query := len(w.URL) + 1
-	w.URL = append(w.URL, '?')
-	w.URL = appendQuery(w.URL, w.Params.List, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, plan.End-plan.Start, w.Headers)
+	url = append(url, '?')
+	url = appendQuery(url, w.Params.List, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
 
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, r.Key, w.URL[query:], w.Headers)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, url[name:end], url[end+1:], w.Headers)
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp[:], &sc, w.Canonical)
 	w.Trace(ctx)
-	w.URL = append(w.URL, "&"+paramSignature+"="...)
-	w.URL = key.AppendSignature(w.URL, w.ToSign)
-	return plan, offset, nil
+	return key.AppendSignature(append(url, "&"+paramSignature+"="...), w.ToSign), nil
 }
 
 // addHeader adds a header that is to be signed.
@@ -299,12 +298,15 @@ func missingHeader(op pipeline.Op, name string) error {
 
 // callersParams leaves Query and Response in w.Params, in canonical order.
 func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) error {
+	if len(r.Query) == 0 && !pipeline.Overriding(&r.Response) {
+		return nil
+	}
 	for name, values := range r.Query {
 		for _, v := range values {
 			w.Params.Add(name, v)
 		}
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if pipeline.Overriding(&r.Response) {
 		for i, o := range pipeline.Overrides(&r.Response) {
 			if o.Value != "" {
 				w.Params.Add([...]string{"response-cache-control", "response-content-disposition", "response-content-encoding",
@@ -345,29 +347,32 @@ func checkContradiction(op pipeline.Op, w *sigv4.Scratch) error {
 	return nil
 }
 
-// plan lays out the life of a URL and gets the credentials for it.
-func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, Credentials, error) {
-	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
-	if err != nil {
-		return plan, Credentials{}, err
+// plan lays out the life of a URL in w.Plan and gets the credentials for it.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (creds Credentials, err error) {
+	now, offset := s.clock.Read()
+	w.Offset = offset
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
+		return creds, err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
-	if err != nil {
-		return plan, creds, err
+	if creds, err = s.credentials(ctx, op, w.Plan.End); err != nil {
+		return creds, err
 	}
-	if !creds.SecurityToken.IsZero() && plan.End-plan.Start > maxExpiresSTS {
+	if !creds.SecurityToken.IsZero() && w.Plan.End-w.Plan.Start > maxExpiresSTS {
 		limits := s.limits
 		limits.Max = maxExpiresSTS
-		if plan, err = pipeline.PlanTimes(op, now, ask, limits); err != nil {
-			return plan, creds, err
+		if err = w.Plan.Lay(op, now, ask, limits); err != nil {
+			return creds, err
 		}
 	}
-	return plan, creds, plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
+	return creds, w.Plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
 }
 
 // credentials asks the source for a key that lives until then.
-func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
-	creds, err := s.source.Credentials(ctx, until)
+func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until int64) (Credentials, error) {
+	if s.source == nil {
+		return s.creds, nil
+	}
+	creds, err := s.source.Credentials(ctx, pipeline.Time(until))
 	if err != nil {
 		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", signer.RedactError(err))
 	}
@@ -394,12 +399,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err != nil {
 		return nil, err
 	}
-	now, offset := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := w.Stamp(w.Plan.Start)
 	sc := s.endpoint.scope(stamp)
 	key := s.keys.Key(creds.AccessKeySecret, sc)
 
@@ -417,7 +421,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
 		w.URL = append(append(w.URL, kept...), '&')
 	}
-	w.URL = appendQuery(w.URL, nil, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, plan.End-plan.Start, w.Headers)
+	w.URL = appendQuery(w.URL, nil, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
 
 	if err := canonicalQuery(op, w, string(w.URL[query:])); err != nil {
 		return nil, err
@@ -426,13 +430,14 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 		return nil, err
 	}
 	method := pipeline.MethodOf(req.Method)
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, name, w.Query, w.Headers)
+	w.Path = wire.AppendEscapePath(w.Path[:0], name)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, w.Path, w.Query, w.Headers)
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp[:], &sc, w.Canonical)
 	w.Trace(ctx)
 	w.URL = append(w.URL, "&"+paramSignature+"="...)
 	w.URL = key.AppendSignature(w.URL, w.ToSign)
 
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	for name, values := range req.Header {
 		switch {
 		case strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length"): // net/http keeps them elsewhere
@@ -480,7 +485,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	creds, err := s.credentials(ctx, op, plan.End)
 	if err != nil {
 		return err
 	}
@@ -509,7 +514,8 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	if err := canonicalQuery(op, w, req.URL.RawQuery); err != nil {
 		return err
 	}
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(req.Method), bucket, name, w.Query, w.Headers)
+	w.Path = wire.AppendEscapePath(w.Path[:0], name)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(req.Method), bucket, w.Path, w.Query, w.Headers)
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp[:], &sc, w.Canonical)
 	w.Trace(ctx)
 	w.URL = appendAuthorization(w.URL[:0], creds.AccessKeyID, &sc, w.Headers, key, w.ToSign)

@@ -54,12 +54,13 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if err := errors.Join(d.Check(op, &p), err); err != nil {
 		return nil, err
 	}
-	now, _ := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter})
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := sigv4.StampOf(w.Plan.Start)
 	sc := s.endpoint.scope(stamp)
 	auth := []signer.Field{
 		{Name: paramVersion, Value: algorithm},
@@ -69,18 +70,18 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if !creds.SecurityToken.IsZero() {
 		auth = append(auth, signer.Field{Name: paramToken, Value: string(creds.SecurityToken.Reveal())})
 	}
-	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(plan.End), auth)
+	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(w.Plan.End), auth)
 	if err != nil {
 		return nil, err
 	}
 	toSign := fields[len(fields)-1].Value // the policy
 	signature := s.keys.Key(creds.AccessKeySecret, sc).AppendSignature(nil, []byte(toSign))
-	url, _, _ := t.appendURL(nil, "")
+	url, _, _, _ := t.appendURL(nil, "")
 	return &signer.Form{
 		URL:       string(url),
 		Fields:    append(fields, signer.Field{Name: paramSignature, Value: string(signature)}),
-		ExpiresAt: pipeline.Time(plan.End),
-		LimitedBy: plan.LimitedBy,
+		ExpiresAt: pipeline.Time(w.Plan.End),
+		LimitedBy: w.Plan.LimitedBy,
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package oss
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strconv"
 
@@ -34,23 +33,23 @@ const (
 func family() sigv4.Family { return sigv4.Family{Prefix: keyPrefix, Terminator: terminator} }
 
 // appendCanonicalRequest appends the text whose hash is signed: method, bucket and key wherever they stand in the URL, query,
-// headers, the names of those that are not signed by default, and the word for a body that is not signed. The query is in its
-// canonical form.
-func appendCanonicalRequest(dst []byte, method, bucket, key string, query []byte, headers []sigv4.Header) []byte {
+// headers, the names of those that are not signed by default, and the word for a body that is not signed. Key and query are
+// encoded.
+func appendCanonicalRequest(dst []byte, method, bucket string, key, query []byte, headers []sigv4.Header) []byte {
 	dst = append(dst, method...)
 	dst = append(dst, '\n', '/')
 	if bucket != "" {
 		dst = append(dst, bucket...)
 		dst = append(dst, '/')
-		dst = wire.AppendEscapePath(dst, key)
+		dst = append(dst, key...)
 	}
 	dst = append(dst, '\n')
 	dst = append(dst, query...)
 	dst = append(dst, '\n')
-	for _, h := range headers {
-		dst = append(dst, h.Name...)
+	for i := range headers {
+		dst = append(dst, headers[i].Name...)
 		dst = append(dst, ':')
-		dst = append(dst, h.Value...)
+		dst = append(dst, headers[i].Value...)
 		dst = append(dst, '\n')
 	}
 	dst = append(dst, '\n')
@@ -73,7 +72,7 @@ func appendAdditional(dst []byte, headers []sigv4.Header, sep string) []byte {
 		if sep == ";" {
 			dst = append(dst, h.Name...)
 		} else {
-			dst = wire.AppendEscape(dst, string(h.Name))
+			dst = wire.AppendEscape(dst, h.Name)
 		}
 	}
 	return dst
@@ -112,7 +111,7 @@ func appendStringToSign(dst, timestamp []byte, sc *sigv4.Scope, canonicalRequest
 	dst = sc.Append(dst, "/", terminator)
 	dst = append(dst, '\n')
 	sum := sha256.Sum256(canonicalRequest)
-	return hex.AppendEncode(dst, sum[:])
+	return wire.AppendHex(dst, sum[:])
 }
 
 // The parameters of a presigned URL.
@@ -130,38 +129,37 @@ const (
 // those of the signature in their places among them.
 func appendQuery(dst []byte, callers []wire.Param, id string, key *sigv4.Key, token signer.Secret, stamp sigv4.Stamp, sc *sigv4.Scope, expires int64, headers []sigv4.Header) []byte {
 	start := len(dst)
-	begin := func(name string) {
-		n := 0
-		for n < len(callers) && string(callers[n].Name) < name {
-			n++
-		}
-		dst = appendParams(dst, start, callers[:n])
-		callers = callers[n:]
-		if len(dst) > start {
-			dst = append(dst, '&')
-		}
-		dst = append(dst, name...)
-		dst = append(dst, '=')
-	}
 	if slices.ContainsFunc(headers, func(h sigv4.Header) bool { return !signedByDefault(h.Name) }) { // OSS refuses an empty list
-		begin(paramAdditional)
+		dst, callers = appendName(dst, start, callers, paramAdditional)
 		dst = appendAdditional(dst, headers, "%3B")
 	}
-	begin(paramCredential)
-	dst = wire.AppendEscape(dst, id)
-	dst = append(dst, "%2F"...)
-	dst = sc.Append(dst, "%2F", terminator)
-	begin(paramDate)
+	dst, callers = appendName(dst, start, callers, paramCredential)
+	dst = key.AppendCredential(dst, id, *sc, terminator)
+	dst, callers = appendName(dst, start, callers, paramDate)
 	dst = append(dst, stamp[:]...)
-	begin(paramExpires)
+	dst, callers = appendName(dst, start, callers, paramExpires)
 	dst = strconv.AppendInt(dst, expires, 10)
 	if !token.IsZero() {
-		begin(paramToken)
+		dst, callers = appendName(dst, start, callers, paramToken)
 		dst = key.AppendToken(dst, token)
 	}
-	begin(paramVersion)
+	dst, callers = appendName(dst, start, callers, paramVersion)
 	dst = append(dst, algorithm...)
 	return appendParams(dst, start, callers)
+}
+
+// appendName appends the name of a parameter and its equals sign to a query that begins at start, behind those of the caller's
+// parameters that stand before it. It returns the others.
+func appendName(dst []byte, start int, callers []wire.Param, name string) ([]byte, []wire.Param) {
+	before := 0
+	for before < len(callers) && string(callers[before].Name) < name {
+		before++
+	}
+	dst = appendParams(dst, start, callers[:before])
+	if len(dst) > start {
+		dst = append(dst, '&')
+	}
+	return append(append(dst, name...), '='), callers[before:]
 }
 
 // appendParams appends parameters to a query that begins at start. One with an empty value is its bare name.

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudsigner/cloudsigner/clock"
 	"github.com/cloudsigner/cloudsigner/internal/sigv4"
 	"github.com/cloudsigner/cloudsigner/internal/vector"
+	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
@@ -85,7 +86,7 @@ func (in *inputs) scratch(t *testing.T, more ...[2]string) *sigv4.Scratch {
 // stages compares the stages of a signature, all of which the vector must have.
 func (in *inputs) stages(t *testing.T, v *vector.Vector, query []byte, w *sigv4.Scratch, key []byte) (toSign []byte) {
 	t.Helper()
-	canonical := appendCanonicalRequest(nil, in.method, in.bucket, in.key, query, w.Headers)
+	canonical := appendCanonicalRequest(nil, in.method, in.bucket, wire.AppendEscapePath(nil, in.key), query, w.Headers)
 	sum := sha256.Sum256(canonical)
 	toSign = appendStringToSign(nil, in.stamp[:], &in.scope, canonical)
 	line := strings.Split(string(canonical), "\n")

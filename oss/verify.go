@@ -470,6 +470,7 @@ func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, r *arrival, signed
 			return op.Refusal(signer.ErrMalformed, "URL", codeConflict, "a parameter has the name of the signed header %s and another value", name)
 		}
 	}
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(r.Method), r.bucket, r.key, w.Query, w.Headers)
+	w.Path = wire.AppendEscapePath(w.Path[:0], r.key)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(r.Method), r.bucket, w.Path, w.Query, w.Headers)
 	return nil
 }

@@ -81,18 +81,110 @@ func (f *faults) authorization(header string) (a Authorization) {
 	return a
 }
 
-// authParams returns the parameters of a presigned URL's signature, those first that none can do without.
-func authParams() [10]string {
+// The parameters of a presigned URL's signature, those first that none can do without.
+const (
+	paramAlgorithm = iota
+	paramCredential
+	paramDate
+	paramExpires
+	paramSignedHeaders
+	paramSignature
+	paramRegionSet
+	paramToken
+	paramSession // of a directory bucket
+	authParams
+
+	requiredParams = paramRegionSet
+)
+
+// authParamNames are their names.
+func authParamNames() [authParams]string {
 	return [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
-		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-Content-Sha256", "X-Amz-S3session-Token"}
+		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token"}
 }
 
-const (
-	credentialParam = 1
-	signatureParam  = 5
-	requiredParams  = 6
-	regionSetParam  = 6
-)
+// authParam finds a parameter of ours by its name; odd is another spelling. It is -1 for other parameters.
+func authParam(name string) (i int, odd bool) {
+	switch name {
+	case "X-Amz-Algorithm":
+		return paramAlgorithm, false
+	case "X-Amz-Credential":
+		return paramCredential, false
+	case "X-Amz-Date":
+		return paramDate, false
+	case "X-Amz-Expires":
+		return paramExpires, false
+	case "X-Amz-SignedHeaders":
+		return paramSignedHeaders, false
+	case "X-Amz-Signature":
+		return paramSignature, false
+	case "X-Amz-Region-Set":
+		return paramRegionSet, false
+	case "X-Amz-Security-Token":
+		return paramToken, false
+	}
+	if isAuthParam(name) {
+		names := authParamNames()
+		return slices.IndexFunc(names[:], func(p string) bool { return strings.EqualFold(p, name) }), true
+	}
+	return -1, false
+}
+
+// A rawQuery is the query of a request with its parameters told apart.
+type rawQuery struct {
+	auth       [authParams]string // those of our signature, decoded
+	seen       [authParams]bool
+	twice, odd []string   // names of ours that are repeated, or in a spelling that is not ours
+	foreign    [2]string  // another scheme and its signature's name
+	others     url.Values // all else, decoded, each in the order that is signed, whatever the order on the wire
+	broken     bool       // an escape is
+}
+
+// presigned reports whether there is anything of a signature of ours.
+func (q *rawQuery) presigned() bool { return q.seen != [authParams]bool{} }
+
+// readQuery reads a query once. It adds all parameters but the signature to params.
+func readQuery(params *wire.Params, raw string) (q rawQuery) {
+	for rawName, rawValue := range wire.Pairs(raw) {
+		name := rawName
+		i, odd := authParam(name)
+		if i < 0 { // ours are seldom escaped
+			var err error
+			if name, err = wire.UnescapeQuery(rawName); err != nil {
+				q.broken = true
+				continue
+			}
+			i, odd = authParam(name)
+		}
+		if i < 0 && q.foreign[0] == "" {
+			q.foreign = [2]string{pipeline.SignatureOf(name), name}
+		}
+		value, err := wire.UnescapeQuery(rawValue)
+		if err == nil && i != paramSignature {
+			err = params.AddRaw(rawName, rawValue)
+		}
+		switch {
+		case err != nil:
+			q.broken = true
+		case i < 0:
+			if q.others == nil {
+				q.others = make(url.Values)
+			}
+			q.others[name] = append(q.others[name], value)
+			slices.Sort(q.others[name])
+		case q.seen[i]:
+			q.twice = append(q.twice, name)
+		case odd:
+			q.odd = append(q.odd, name)
+		default:
+			q.auth[i] = value
+		}
+		if i >= 0 {
+			q.seen[i] = true
+		}
+	}
+	return q
+}
 
 // presignedQuery is what a presigned URL says about its signature.
 type presignedQuery struct {
@@ -113,44 +205,48 @@ func sortValues(q url.Values) {
 }
 
 // query reads the query form.
-func (f *faults) query(rawQuery string) (q presignedQuery) {
-	params := authParams()
-	var seen [len(params)]bool
-	var credential, signature string // their form follows from the algorithm, which may come after them
-	for rawName, rawValue := range wire.Pairs(rawQuery) {
-		name, err1 := wire.UnescapeQuery(rawName)
-		value, err2 := wire.UnescapeQuery(rawValue)
-		if err1 != nil || err2 != nil {
-			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
+func (f *faults) query(raw *rawQuery) (q presignedQuery) {
+	names := authParamNames()
+	hint := "query-string authentication needs it; was the URL cut, or is it not quoted in a shell?"
+	q.others = f.withoutHash(raw.others)
+	sortValues(q.others)
+	for name := range q.others {
+		if strings.HasPrefix(name, "amp;") {
+			hint = `the URL was copied out of HTML: write & for "&amp;"`
+		}
+	}
+	if raw.broken {
+		f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
+	}
+	for _, name := range raw.twice {
+		f.Malformed(name, "it is there twice")
+	}
+	for _, name := range raw.odd {
+		f.Malformed(name, "no parameter of a presigned URL is spelt like this")
+	}
+	for i, name := range names[:requiredParams] {
+		if !raw.seen[i] {
+			f.Malformed(name, "it is missing; %s", hint)
+		}
+	}
+	for i, value := range &raw.auth {
+		if !raw.seen[i] {
 			continue
 		}
-		i := slices.IndexFunc(params[:], func(p string) bool { return strings.EqualFold(p, name) })
-		switch {
-		case i < 0:
-			if q.others == nil {
-				q.others = make(url.Values)
-			}
-			q.others[name] = append(q.others[name], value)
-			continue
-		case seen[i]:
-			f.Malformed(name, "it is there twice")
-			continue
-		}
-		seen[i] = true
-		switch name {
-		case "X-Amz-Algorithm":
+		switch name := names[i]; i {
+		case paramAlgorithm:
 			if q.Algorithm = value; value != algorithm && value != algorithm4a {
 				f.Malformed(name, "it is not %s", algorithm)
 			}
-		case "X-Amz-Credential":
-			credential = value
-		case "X-Amz-Date":
+		case paramCredential:
+			f.credential(&q.Authorization, name, value)
+		case paramDate:
 			q.stamp = value
 			var err error
 			if q.date, err = sigv4.ParseStamp(value); err != nil {
 				f.Malformed(name, "%w", err)
 			}
-		case "X-Amz-Expires":
+		case paramExpires:
 			seconds, err := strconv.Atoi(value)
 			if err != nil || value[0] == '+' || value[0] == '0' && value != "0" {
 				f.Malformed(name, "it is no number of seconds")
@@ -158,45 +254,43 @@ func (f *faults) query(rawQuery string) (q presignedQuery) {
 				f.Malformed(name, "%d is not within 1 and %d seconds", seconds, maxExpires)
 			}
 			q.expires = time.Duration(seconds) * time.Second
-		case "X-Amz-Security-Token":
-			q.token = value
-		case "X-Amz-SignedHeaders":
+		case paramSignedHeaders:
 			q.SignedHeaders = f.SignedHeaders(name, value)
-		case "X-Amz-Signature":
-			signature = value
-		case "X-Amz-Region-Set":
+		case paramSignature:
+			f.signature(&q.Authorization, name, value)
+		case paramRegionSet:
 			q.regionSet = value
-		case "X-Amz-Content-Sha256": // the JavaScript SDK sends it here; it says nothing new
-			if value != unsignedPayload {
-				f.Malformed(name, "in a URL it can only be %s", unsignedPayload)
-			}
-		default:
-			f.Malformed(name, "no parameter of a presigned URL is spelt like this")
+		case paramToken:
+			q.token = value
 		}
 	}
-	sortValues(q.others)
-	hint := "query-string authentication needs it; was the URL cut, or is it not quoted in a shell?"
-	for name := range q.others {
-		if strings.HasPrefix(name, "amp;") {
-			hint = `the URL was copied out of HTML: write & for "&amp;"`
-		}
-	}
-	for i, name := range params[:requiredParams] {
-		if !seen[i] {
-			f.Malformed(name, "it is missing; %s", hint)
-		}
-	}
-	if seen[credentialParam] {
-		f.credential(&q.Authorization, params[credentialParam], credential)
-	}
-	if seen[signatureParam] {
-		f.signature(&q.Authorization, params[signatureParam], signature)
-	}
-	f.regionSet(q.Algorithm, seen[regionSetParam], q.regionSet)
+	f.regionSet(q.Algorithm, raw.seen[paramRegionSet], q.regionSet)
 	if q.Date != "" && !q.date.IsZero() && q.Date != q.stamp[:8] {
 		f.Add(signer.ErrScope, "X-Amz-Credential", "its date is %s, the day of X-Amz-Date %s", q.Date, q.stamp[:8])
 	}
 	return q
+}
+
+// withoutHash is params without X-Amz-Content-Sha256: the JavaScript SDK sends it in a URL, where it says nothing new.
+func (f *faults) withoutHash(params url.Values) url.Values {
+	const hash = "X-Amz-Content-Sha256"
+	for name, values := range params {
+		switch {
+		case !strings.EqualFold(name, hash):
+			continue
+		case name != hash:
+			f.Malformed(name, "no parameter of a presigned URL is spelt like this")
+		case len(values) > 1:
+			f.Malformed(name, "it is there twice")
+		case values[0] != unsignedPayload:
+			f.Malformed(name, "in a URL it can only be %s", unsignedPayload)
+		}
+		delete(params, name)
+	}
+	if len(params) == 0 {
+		return nil
+	}
+	return params
 }
 
 // regionSet demands a region set exactly if the algorithm has one.
@@ -231,7 +325,7 @@ func (f *faults) credential(a *Authorization, field, value string) {
 		return
 	}
 	a.AccessKeyID, a.Date, a.Region, a.Service = id, date, region, service
-	if _, err := time.Parse("20060102", a.Date); err != nil {
+	if !sigv4.ValidDate(a.Date) {
 		f.Malformed(field, "its date %s is not of the form 20060102", pipeline.Shown(a.Date))
 		a.Date = ""
 	}

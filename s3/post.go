@@ -61,12 +61,13 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if err := errors.Join(d.Check(op, &p), err); err != nil {
 		return nil, err
 	}
-	now, _ := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter})
+	w := sigv4.TakeScratch(&s.scratch)
+	defer w.Release(&s.scratch)
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: p.Expires, AllowShorter: p.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := sigv4.StampOf(w.Plan.Start)
 	sc := t.scope(stamp)
 	auth := []signer.Field{
 		{Name: fieldAlgorithm, Value: sc.algorithm()},
@@ -76,7 +77,7 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if !creds.SessionToken.IsZero() {
 		auth = append(auth, signer.Field{Name: fieldToken, Value: string(creds.SessionToken.Reveal())})
 	}
-	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(plan.End), auth)
+	fields, err := d.Compose(op, &p, t.bucket, pipeline.Time(w.Plan.End), auth)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +87,8 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	return &signer.Form{
 		URL:       string(url),
 		Fields:    append(fields, signer.Field{Name: fieldSignature, Value: string(signature)}),
-		ExpiresAt: pipeline.Time(plan.End),
-		LimitedBy: plan.LimitedBy,
+		ExpiresAt: pipeline.Time(w.Plan.End),
+		LimitedBy: w.Plan.LimitedBy,
 	}, nil
 }
 

@@ -88,8 +88,9 @@ const DefaultBackdate = 30 * time.Second
 type Signer struct {
 	endpoint endpoint
 	bucket   string
-	home     *target // for bucket; nil if there is none
-	source   CredentialSource
+	home     *target          // for bucket; nil if there is none
+	creds    Credentials      // checked, if source is nil
+	source   CredentialSource // of others
 	clock    pipeline.Clock
 	limits   pipeline.Limits
 	keys     *sigv4.Cache[sigv4.Scope, *sigv4.Key]
@@ -114,11 +115,14 @@ func New(c Config) (*Signer, error) {
 		errs = append(errs, err)
 		home = &t
 	}
-	switch fixed, ok := c.Credentials.(Credentials); {
+	fixed, ok := c.Credentials.(Credentials)
+	source := c.Credentials
+	switch {
 	case c.Credentials == nil:
 		errs = append(errs, op.Errorf(signer.ErrCredentials, "Credentials", "there are none; set s3.Credentials or a source of them"))
 	case ok:
 		errs = append(errs, fixed.checkFixed(op, c.Endpoint == nil))
+		source = nil
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -127,7 +131,8 @@ func New(c Config) (*Signer, error) {
 		endpoint: e,
 		bucket:   c.Bucket,
 		home:     home,
-		source:   c.Credentials,
+		creds:    fixed,
+		source:   source,
 		clock:    pipeline.NewClock(c.Clock, e.host),
 		limits:   pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, DefaultBackdate)},
 		keys:     sigv4.NewCache(family().NewKey),
@@ -144,11 +149,12 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
 	method := pipeline.MethodOf(r.Method)
-	plan, offset, err := s.presign(ctx, w, method, &r)
+	url, err := s.presign(ctx, w, w.URL[:0], method, &r)
 	if err != nil {
 		return nil, err
 	}
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	w.URL = url
+	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
 	for name, values := range r.Header {
 		pipeline.SetHeader(&p.Header, name, values)
 	}
@@ -167,22 +173,22 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)
-	plan, _, err := s.presign(ctx, w, pipeline.MethodOf(r.Method), &r)
+	url, err := s.presign(ctx, w, dst, pipeline.MethodOf(r.Method), &r)
 	if err != nil {
 		return dst, time.Time{}, err
 	}
-	return append(dst, w.URL...), pipeline.Time(plan.End), nil
+	return url, pipeline.Time(w.Plan.End), nil
 }
 
-// presign leaves the presigned URL in w.URL. The canonical query is the wire query: path and query of the canonical request
+// presign appends the presigned URL to dst. The canonical query is the wire query: path and query of the canonical request
 // are cut from the URL.
-func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r *signer.Request) (pipeline.Plan, time.Duration, error) {
+func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, method string, r *signer.Request) ([]byte, error) {
 	op := opPresign()
 	if err := pipeline.CheckRequest(op, r, method); err != nil {
-		return pipeline.Plan{}, 0, err
+		return nil, err
 	}
 	if r.SourceIP.IsValid() && !r.BestEffort {
-		return pipeline.Plan{}, 0, op.Errorf(signer.ErrUnsupported, "SourceIP", "SigV4 has no limit on addresses; use a bucket policy, or set BestEffort to sign without it")
+		return nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "SigV4 has no limit on addresses; use a bucket policy, or set BestEffort to sign without it")
 	}
 	bucket := r.Bucket
 	if bucket == "" {
@@ -195,58 +201,57 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, method string, r
 			err = op.Errorf(signer.ErrRequest, "Bucket", "with AddressingBucketHost the endpoint's host is the bucket; leave it empty")
 		}
 		if err != nil {
-			return pipeline.Plan{}, 0, err
+			return nil, err
 		}
 		t = &other
 	}
-	now, offset := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
 		Bucket: bucket, Key: r.Key, AllowShorter: r.AllowShorter})
 	if err != nil {
-		return plan, 0, err
+		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := w.Stamp(w.Plan.Start)
 	sc := t.scope(stamp)
 	key := s.key(&creds, &sc)
 
-	url, host, path := t.appendURL(w.URL[:0], r.Key)
-	w.URL = url
+	url, host, path := t.appendURL(dst, r.Key)
 	w.AddHost(url[host:path])
 	for name, values := range r.Header {
 		w.AddHeader(name, values...)
 	}
 	if err := w.SortHeaders(op); err != nil {
-		return plan, 0, err
+		return nil, err
 	}
 	payload, err := payloadOf(op, w.Headers)
 	if err != nil {
-		return plan, 0, err
+		return nil, err
 	}
 	before, after, err := callersParams(op, w, r)
 	if err != nil {
-		return plan, 0, err
+		return nil, err
 	}
-	query := len(w.URL) + 1
-	w.URL = append(w.URL, '?')
+	query := len(url) + 1
+	url = append(url, '?')
 	if len(before) > 0 {
-		w.URL = append(wire.AppendParams(w.URL, before), '&')
+		url = append(wire.AppendParams(url, before), '&')
 	}
-	w.URL = appendAuthParams(w.URL, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.Headers)
+	url = appendAuthParams(url, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
 	if len(after) > 0 {
-		w.URL = wire.AppendParams(append(w.URL, '&'), after)
+		url = wire.AppendParams(append(url, '&'), after)
 	}
 
-	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.URL[path:query-1], w.URL[query:], w.Headers, payload)
+	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
 	w.Trace(ctx)
-	w.URL = append(w.URL, "&X-Amz-Signature="...)
-	w.URL = key.AppendSignature(w.URL, w.ToSign)
-	return plan, offset, nil
+	return key.AppendSignature(append(url, "&X-Amz-Signature="...), w.ToSign), nil
 }
 
 // callersParams collects Query and Response in canonical order, split where the signature's parameters go: all of those
 // begin with "X-Amz-".
 func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before, after []wire.Param, err error) {
+	if len(r.Query) == 0 && !pipeline.Overriding(&r.Response) {
+		return nil, nil, nil
+	}
 	for name, values := range r.Query {
 		if strings.HasPrefix(name, "X-Amz-") {
 			return nil, nil, op.Errorf(signer.ErrRequest, "Query", "%q: in a URL, headers of Amazon's are written in lower case", name)
@@ -255,7 +260,7 @@ func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before,
 			w.Params.Add(name, v)
 		}
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if pipeline.Overriding(&r.Response) {
 		for i, o := range pipeline.Overrides(&r.Response) {
 			if o.Value == "" {
 				continue
@@ -277,17 +282,17 @@ func callersParams(op pipeline.Op, w *sigv4.Scratch, r *signer.Request) (before,
 	return list[:split], list[split:], nil
 }
 
-// plan lays out the life of a URL and gets the credentials for it.
-func (s *Signer) plan(ctx context.Context, op pipeline.Op, now time.Time, ask *pipeline.Ask) (pipeline.Plan, Credentials, error) {
-	plan, err := pipeline.PlanTimes(op, now, ask, s.limits)
-	if err != nil {
-		return plan, Credentials{}, err
+// plan lays out the life of a URL in w.Plan and gets the credentials for it.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (creds Credentials, err error) {
+	now, offset := s.clock.Read()
+	w.Offset = offset
+	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
+		return creds, err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
-	if err != nil {
-		return plan, creds, err
+	if creds, err = s.credentials(ctx, op, w.Plan.End); err != nil {
+		return creds, err
 	}
-	return plan, creds, plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
+	return creds, w.Plan.Cap(op, creds.Expires, ask.AllowShorter, "Credentials", "the credentials")
 }
 
 // key returns the signing key for a scope.
@@ -299,8 +304,11 @@ func (s *Signer) key(creds *Credentials, sc *scope) signingKey {
 }
 
 // credentials asks the source for a key that lives until then.
-func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until time.Time) (Credentials, error) {
-	creds, err := s.source.Credentials(ctx, until)
+func (s *Signer) credentials(ctx context.Context, op pipeline.Op, until int64) (Credentials, error) {
+	if s.source == nil {
+		return s.creds, nil
+	}
+	creds, err := s.source.Credentials(ctx, pipeline.Time(until))
 	if err != nil {
 		return creds, op.Errorf(signer.ErrCredentials, "Credentials", "their source failed: %w", signer.RedactError(err))
 	}
@@ -325,12 +333,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if err := s.endpoint.checkRegionSet(op, req.URL.Host); err != nil {
 		return nil, err
 	}
-	now, offset := s.clock.Read()
-	plan, creds, err := s.plan(ctx, op, now, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	creds, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
 	if err != nil {
 		return nil, err
 	}
-	stamp := sigv4.StampOf(plan.Start)
+	stamp := w.Stamp(w.Plan.Start)
 	sc := s.endpoint.scopeAt(stamp, req.URL.Host)
 	key := s.key(&creds, &sc)
 
@@ -353,7 +360,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
 		w.URL = append(append(w.URL, kept...), '&')
 	}
-	w.URL = appendAuthParams(w.URL, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, plan.End-plan.Start, w.Headers)
+	w.URL = appendAuthParams(w.URL, creds.AccessKeyID, key, creds.SessionToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
 
 	if err := w.CanonicalPathAndQuery(op, path, string(w.URL[query:])); err != nil {
 		return nil, err
@@ -365,7 +372,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	w.URL = append(w.URL, "&X-Amz-Signature="...)
 	w.URL = key.AppendSignature(w.URL, w.ToSign)
 
-	p := pipeline.Presigned(method, w.URL, &plan, offset)
+	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	for _, h := range w.Headers {
 		switch name := string(h.Name); name {
 		case "host":
@@ -423,7 +430,7 @@ func (s *Signer) sign(ctx context.Context, op pipeline.Op, req *http.Request, h 
 	if err != nil {
 		return chunkSigner{}, err
 	}
-	creds, err := s.credentials(ctx, op, pipeline.Time(plan.End))
+	creds, err := s.credentials(ctx, op, plan.End)
 	if err != nil {
 		return chunkSigner{}, err
 	}

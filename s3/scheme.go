@@ -39,10 +39,10 @@ func appendCanonicalRequest(dst []byte, method string, path, query []byte, heade
 	dst = append(dst, '\n')
 	dst = append(dst, query...)
 	dst = append(dst, '\n')
-	for _, h := range headers {
-		dst = append(dst, h.Name...)
+	for i := range headers {
+		dst = append(dst, headers[i].Name...)
 		dst = append(dst, ':')
-		dst = append(dst, h.Value...)
+		dst = append(dst, headers[i].Value...)
 		dst = append(dst, '\n')
 	}
 	dst = append(dst, '\n')
@@ -69,6 +69,7 @@ func (s *scope) algorithm() string {
 type signingKey interface {
 	AppendSignature(dst, stringToSign []byte) []byte
 	Verify(stringToSign []byte, signature string) bool
+	AppendCredential(dst []byte, id string, scope sigv4.Scope, terminator string) []byte
 	AppendToken(dst []byte, token signer.Secret) []byte
 }
 
@@ -82,9 +83,7 @@ func appendAuthParams(dst []byte, id string, key signingKey, token signer.Secret
 	dst = append(dst, "X-Amz-Algorithm="...)
 	dst = append(dst, sc.algorithm()...)
 	dst = append(dst, "&X-Amz-Credential="...)
-	dst = wire.AppendEscape(dst, id)
-	dst = append(dst, "%2F"...)
-	dst = sc.Append(dst, "%2F", terminator)
+	dst = key.AppendCredential(dst, id, sc.Scope, terminator)
 	dst = append(dst, "&X-Amz-Date="...)
 	dst = append(dst, stamp[:]...)
 	dst = append(dst, "&X-Amz-Expires="...)
@@ -116,11 +115,11 @@ func appendAuthorization(dst []byte, id string, sc *scope, headers []sigv4.Heade
 
 // payloadOf returns the hash, or the word in its place, that x-amz-content-sha256 announces among the signed headers.
 func payloadOf(op pipeline.Op, headers []sigv4.Header) (string, error) {
-	for _, h := range headers {
-		if string(h.Name) != contentSHA256 {
+	for i := range headers {
+		if string(headers[i].Name) != contentSHA256 {
 			continue
 		}
-		value := string(h.Value)
+		value := string(headers[i].Value)
 		if value != unsignedPayload && !strings.HasPrefix(value, streaming) && (len(value) != 64 || !pipeline.LowerHex(value)) {
 			return "", op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it is neither a SHA-256 in lower-case hex nor %s; HashBody sets it", unsignedPayload)
 		}

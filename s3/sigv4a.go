@@ -26,7 +26,7 @@ const algorithm4a = "AWS4-ECDSA-P256-SHA256"
 
 // A key4a signs for several regions. It is safe for concurrent use.
 type key4a struct {
-	sigv4.Token
+	sigv4.Memo
 	private func() *ecdsa.PrivateKey // a function, so that no dump can look into it
 }
 

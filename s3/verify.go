@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,7 +121,9 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, f.Op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path must begin with a slash")
 	}
 
-	c, err := f.claim(req, rawQuery)
+	w := sigv4.TakeScratch(&v.scratch)
+	defer w.Release(&v.scratch)
+	c, err := f.claim(w, req, rawQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +155,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, err
 	}
 
-	w := sigv4.TakeScratch(&v.scratch)
-	defer w.Release(&v.scratch)
-	missing, err := canonicalise(f.Op, w, &c, req, in, path, rawQuery)
+	missing, err := canonicalise(f.Op, w, &c, req, in, path)
 	if err != nil {
 		return nil, err
 	}
@@ -221,21 +220,17 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 	return g
 }
 
-// claim reads the signature from where it is. Faults that leave something to check are collected in f; the error is for
+// claim reads the signature from where it is, and all parameters that it covers into w. Faults that leave something to check are collected in f; the error is for
 // requests without a signature of ours, or with two.
-func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) {
+func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c claim, err error) {
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
-	for name := range wire.Pairs(rawQuery) {
-		if name, err := wire.UnescapeQuery(name); err == nil && isAuthParam(name) {
-			c.presigned = true
-			break
-		}
-	}
+	query := readQuery(&w.Params, rawQuery)
+	c.presigned = query.presigned()
 	ours := len(auth) > 0 && strings.HasPrefix(auth[0], "AWS4-")
 	if !c.presigned && !ours {
 		return c, f.Op.Refusal(signer.ErrUnsigned, "", "AccessDenied", "the request has neither X-Amz-Signature in its query nor AWS4-HMAC-SHA256 in Authorization")
 	}
-	if scheme, param := pipeline.ForeignSignature(rawQuery, "AWS4"); scheme != "" {
+	if scheme, param := query.foreign[0], query.foreign[1]; scheme != "" {
 		return c, f.Op.Refusal(signer.ErrConflict, "URL", "InvalidRequest", "beside the AWS4 signature it carries one of %s (%s)", scheme, param)
 	}
 	if c.presigned && len(auth) > 0 || len(auth) > 1 {
@@ -243,7 +238,7 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	}
 	if c.presigned {
 		f.Code = "AuthorizationQueryParametersError"
-		c.presignedQuery = f.query(rawQuery)
+		c.presignedQuery = f.query(&query)
 		for _, name := range [...]string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
 			if req.Header[name] != nil {
 				f.Malformed(name, "the header goes with a signature in the header, and this one is in the query")
@@ -260,17 +255,8 @@ func (f *faults) claim(req *http.Request, rawQuery string) (c claim, err error) 
 	f.headerDate(&c, req)
 	f.payload(&c, req)
 	c.token = strings.Join(pipeline.HeaderValues(req.Header, "X-Amz-Security-Token"), ",")
-	for name, value := range wire.Pairs(rawQuery) { // the query of a request that is signed in its header
-		if c.others == nil {
-			c.others = make(url.Values)
-		}
-		n, err1 := wire.UnescapeQuery(name)
-		v, err2 := wire.UnescapeQuery(value)
-		if err1 != nil || err2 != nil {
-			f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
-			break
-		}
-		c.others[n] = append(c.others[n], v)
+	if c.others = query.others; query.broken {
+		f.Malformed("URL", "its query has a broken escape: %w", wire.ErrEscape)
 	}
 	sortValues(c.others)
 	return c, nil
@@ -369,24 +355,20 @@ func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) err
 	return nil
 }
 
-// canonicalise leaves the canonical request in w.Canonical. It names a header that was signed and is missing; the canonical
+// canonicalise leaves the canonical request, for which claim has read the query, in w.Canonical. It names a header that was signed and is missing; the canonical
 // request is then that of what is there, as services show it.
-func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path, rawQuery string) (missing string, err error) {
+func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path string) (missing string, err error) {
 	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {
 		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
-	}
-	if err := w.Params.Parse(rawQuery); err != nil {
-		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its query: %w", err)
-	}
-	if c.presigned {
-		w.Params.List = slices.DeleteFunc(w.Params.List, func(p wire.Param) bool { return string(p.Name) == "X-Amz-Signature" })
 	}
 	w.Params.Sort()
 	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)
 	for _, name := range c.SignedHeaders {
-		switch values := req.Header[http.CanonicalHeaderKey(name)]; {
-		case name == "host":
+		if name == "host" {
 			w.AddHeader(name, pipeline.CanonicalHost(in.Scheme, in.Host))
+			continue
+		}
+		switch values := req.Header[http.CanonicalHeaderKey(name)]; {
 		case name == "content-length" && req.ContentLength >= 0:
 			w.AddHeader(name, strconv.FormatInt(req.ContentLength, 10))
 		case values == nil:

@@ -28,30 +28,17 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 	if problem := keyProblem(r.Key); problem != "" {
 		bad("Key", "%s", problem)
 	}
-	for name, values := range r.Query {
-		switch scheme := SchemeOf(name); {
-		case name == "":
-			bad("Query", "a parameter has no name")
-		case hasControl(name):
-			bad("Query", "the name %q holds a control character", name)
-		case scheme != "":
-			bad("Query", "%q belongs to a signature (%s), which the signer makes; leave it out", name, scheme)
-		}
-		if len(values) == 0 {
-			bad("Query", "%q has no value, not even an empty one; give it one or leave it out", name)
-		}
-		for _, v := range values {
-			if hasControl(v) {
-				bad("Query", "the value of %q holds a control character", name)
-			}
+	if len(r.Query) > 0 {
+		if err := checkQuery(op, r.Query); err != nil {
+			errs = append(errs, err)
 		}
 	}
-	if r.Header != nil {
+	if len(r.Header) > 0 {
 		if err := checkHeader(op, r.Header, true); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if r.Response != (signer.ResponseHeaders{}) {
+	if Overriding(&r.Response) {
 		if !reading {
 			bad("Response", "overrides are for answers to GET and HEAD, not %s", method)
 		}
@@ -65,6 +52,39 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 		return nil
 	}
 	return errors.Join(errs...)
+}
+
+// checkQuery refuses parameters that cannot be sent as they stand, or that belong to a signature.
+func checkQuery(op Op, query url.Values) error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, op.Errorf(signer.ErrRequest, "Query", format, args...))
+	}
+	for name, values := range query {
+		switch scheme := SchemeOf(name); {
+		case name == "":
+			bad("a parameter has no name")
+		case hasControl(name):
+			bad("the name %q holds a control character", name)
+		case scheme != "":
+			bad("%q belongs to a signature (%s), which the signer makes; leave it out", name, scheme)
+		}
+		if len(values) == 0 {
+			bad("%q has no value, not even an empty one; give it one or leave it out", name)
+		}
+		for _, v := range values {
+			if hasControl(v) {
+				bad("the value of %q holds a control character", name)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Overriding reports whether any header of the answer is to be replaced.
+func Overriding(h *signer.ResponseHeaders) bool {
+	return h.ContentType != "" || h.ContentDisposition != "" || h.CacheControl != "" || h.ContentEncoding != "" ||
+		h.ContentLanguage != "" || h.Expires != ""
 }
 
 // An Override is a response header that is to be replaced.
@@ -242,15 +262,21 @@ func ForeignSignature(rawQuery, own string) (scheme, param string) {
 		if err != nil {
 			continue
 		}
-		var buf folded
-		switch string(buf.fold(name)) {
-		case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature":
-			if scheme := SchemeOf(name); scheme != own {
-				return scheme, name
-			}
+		if scheme := SignatureOf(name); scheme != "" && scheme != own {
+			return scheme, name
 		}
 	}
 	return "", ""
+}
+
+// SignatureOf names the scheme whose signature a query parameter is, in any spelling of its name; "" for none.
+func SignatureOf(name string) string {
+	var buf folded
+	switch string(buf.fold(name)) {
+	case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig", "signature":
+		return SchemeOf(name)
+	}
+	return ""
 }
 
 // CheckBucket refuses names that would become another host or another path.

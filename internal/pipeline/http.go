@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/signer"
@@ -101,7 +100,14 @@ func LowerHex(s string) bool {
 }
 
 // LowerToken reports whether s is a header name in lower case.
-func LowerToken(s string) bool { return token(s) && !strings.ContainsFunc(s, unicode.IsUpper) }
+func LowerToken(s string) bool {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return false
+		}
+	}
+	return token(s)
+}
 
 // HostLabels reports whether a bucket can stand in a host name: 3 to 63 lower-case letters, digits, hyphens and dots, every
 // label beginning and ending in a letter or digit, and not an IP address.

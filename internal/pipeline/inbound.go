@@ -78,12 +78,14 @@ func RequestTarget(req *http.Request) (path, rawQuery string, ok bool) {
 		return path, req.URL.RawQuery, path[0] == '/'
 	}
 	target := req.RequestURI
-	if scheme, rest, absolute := strings.Cut(target, "://"); absolute && (scheme == "http" || scheme == "https") { // a request to a proxy
-		at := strings.IndexAny(rest, "/?")
-		if at < 0 || rest[at] == '?' {
-			return "", "", false
+	if target[0] != '/' { // a request to a proxy
+		if scheme, rest, absolute := strings.Cut(target, "://"); absolute && (scheme == "http" || scheme == "https") {
+			at := strings.IndexAny(rest, "/?")
+			if at < 0 || rest[at] == '?' {
+				return "", "", false
+			}
+			target = rest[at:]
 		}
-		target = rest[at:]
 	}
 	path, rawQuery, _ = strings.Cut(target, "?")
 	return path, rawQuery, path != "" && path[0] == '/'

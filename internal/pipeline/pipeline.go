@@ -14,7 +14,6 @@ package pipeline
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -57,7 +56,7 @@ func NewClock(c clock.Clock, authority string) Clock {
 }
 
 // Read returns the time and the correction that it contains.
-func (c Clock) Read() (now time.Time, offset time.Duration) {
+func (c *Clock) Read() (now time.Time, offset time.Duration) {
 	if c.learned != nil {
 		return c.learned.Read(c.authority)
 	}
@@ -97,8 +96,8 @@ func DirectInbound(r *http.Request) (signer.Inbound, error) {
 	if r.TLS != nil {
 		in.Scheme = "https"
 	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		in.ClientIP, _ = netip.ParseAddr(host)
+	if client, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		in.ClientIP = client.Addr()
 	}
 	return in, nil
 }

@@ -54,20 +54,26 @@ const (
 // without one), the URL ends at w + Window + Expires, so that it lives at least Expires from any instant in the window,
 // and starts at w - Backdate. If that is longer than the scheme's maximum, Backdate shrinks first; what is still too long
 // is ErrLifetime, or with AllowShorter ends at w plus the maximum.
-func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
-	p := Plan{Now: now.Unix(), LimitedBy: signer.LimitRequest, limits: limits}
+func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (p Plan, err error) {
+	err = p.Lay(op, now, ask, limits)
+	return p, err
+}
+
+// Lay is PlanTimes without a copy of the Plan.
+func (p *Plan) Lay(op Op, now time.Time, ask *Ask, limits Limits) error {
+	*p = Plan{Now: now.Unix(), LimitedBy: signer.LimitRequest, limits: limits}
 	if p.Now < minUnix || p.Now > maxUnix {
-		return p, op.Errorf(signer.ErrLifetime, "Clock", "it reads %v; set the machine's clock", now.UTC().Format(time.RFC3339))
+		return op.Errorf(signer.ErrLifetime, "Clock", "it reads %v; set the machine's clock", now.UTC().Format(time.RFC3339))
 	}
 	if ask.Expires <= 0 {
-		return p, op.Errorf(signer.ErrLifetime, "Expires", "%v is no time for a URL to live; say how long it must work, 15*time.Minute perhaps", ask.Expires)
+		return op.Errorf(signer.ErrLifetime, "Expires", "%v is no time for a URL to live; say how long it must work, 15*time.Minute perhaps", ask.Expires)
 	}
 	expires := ceilSeconds(ask.Expires)
 	p.window, p.promised = p.Now, p.Now+expires
 	p.End = p.promised
 	if ask.Window != 0 {
 		if ask.Window < time.Second || ask.Window%time.Second != 0 || ask.Window > ask.Expires/2 {
-			return p, op.Errorf(signer.ErrLifetime, "Window", "%v with Expires %v; it must be whole seconds, from 1s to half of Expires", ask.Window, ask.Expires)
+			return op.Errorf(signer.ErrLifetime, "Window", "%v with Expires %v; it must be whole seconds, from 1s to half of Expires", ask.Window, ask.Expires)
 		}
 		window := int64(ask.Window / time.Second)
 		var shift int64
@@ -78,7 +84,7 @@ func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
 		p.StableUntil = p.window + window
 		p.End = p.window + window + expires
 	} else if ask.Spread {
-		return p, op.Errorf(signer.ErrRequest, "Spread", "it shifts a Window, and there is none; set Window too")
+		return op.Errorf(signer.ErrRequest, "Spread", "it shifts a Window, and there is none; set Window too")
 	}
 	if limits.Max > 0 && p.End-p.window > limits.Max {
 		longest := time.Duration(limits.Max) * time.Second
@@ -87,19 +93,19 @@ func PlanTimes(op Op, now time.Time, ask *Ask, limits Limits) (Plan, error) {
 			if ask.Window != 0 {
 				asked = ask.Expires.String() + " and a Window of " + ask.Window.String() + " are"
 			}
-			return p, op.Errorf(signer.ErrLifetime, "Expires", "%s over the %v that the scheme allows; ask for less, or set AllowShorter", asked, longest)
+			return op.Errorf(signer.ErrLifetime, "Expires", "%s over the %v that the scheme allows; ask for less, or set AllowShorter", asked, longest)
 		}
 		p.End = p.window + limits.Max
 		p.LimitedBy = signer.LimitScheme
 		if p.End <= p.Now {
-			return p, op.Errorf(signer.ErrLifetime, "Window", "%v is over the %v that a URL of this scheme can live; ask for less", ask.Window, longest)
+			return op.Errorf(signer.ErrLifetime, "Window", "%v is over the %v that a URL of this scheme can live; ask for less", ask.Window, longest)
 		}
 	}
 	if p.End > maxUnix {
-		return p, op.Errorf(signer.ErrLifetime, "Expires", "%v ends after the year 9999", ask.Expires)
+		return op.Errorf(signer.ErrLifetime, "Expires", "%v ends after the year 9999", ask.Expires)
 	}
 	p.start()
-	return p, nil
+	return nil
 }
 
 // Cap ends the URL with the credentials that sign it. Dead credentials, and those that die before the URL has lived as

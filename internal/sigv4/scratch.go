@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
 	"github.com/cloudsigner/cloudsigner/internal/wire"
@@ -19,14 +20,15 @@ type Header struct{ Name, Value []byte }
 
 // AppendSignedHeaders appends the names of headers, joined with sep: ";", or "%3B" for a query, where the names are encoded too.
 func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
-	for i, h := range headers {
+	for i := range headers {
+		h := &headers[i]
 		if i > 0 {
 			dst = append(dst, sep...)
 		}
 		if sep == ";" {
 			dst = append(dst, h.Name...)
 		} else {
-			dst = wire.AppendEscape(dst, string(h.Name))
+			dst = wire.AppendEscape(dst, h.Name)
 		}
 	}
 	return dst
@@ -34,6 +36,9 @@ func AppendSignedHeaders(dst []byte, headers []Header, sep string) []byte {
 
 // Scratch is the memory of one signature. It is pooled, so that signing allocates only what it returns.
 type Scratch struct {
+	Plan   pipeline.Plan // the life of the URL
+	Offset time.Duration // the correction that its clock contains
+
 	URL       []byte // the URL, of which path and query are parts
 	Path      []byte // the canonical path, where the URL's is not
 	Query     []byte // the canonical query, where the URL's is not
@@ -43,6 +48,12 @@ type Scratch struct {
 	Headers []Header
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	Params  wire.Params
+
+	stamps [2]struct { // the last two: a URL can have a start and an end
+		unix  int64
+		stamp Stamp
+	}
+	older int // of the two
 }
 
 // TakeScratch takes memory from a pool.
@@ -70,12 +81,25 @@ func (w *Scratch) Reset() {
 	w.Params.Reset()
 }
 
-// AddHost adds the Host header, which needs no folding.
+// Stamp is StampOf, which it does once for the URLs of one second.
+func (w *Scratch) Stamp(unix int64) Stamp {
+	for i := range w.stamps {
+		if s := &w.stamps[i]; s.unix == unix && s.stamp[0] != 0 {
+			w.older = 1 - i
+			return s.stamp
+		}
+	}
+	s := &w.stamps[w.older]
+	s.unix, s.stamp = unix, StampOf(unix)
+	w.older = 1 - w.older
+	return s.stamp
+}
+
+// AddHost adds the Host header, which needs no folding. It keeps host until the next Reset.
 func (w *Scratch) AddHost(host []byte) {
 	start := len(w.arena)
-	w.arena = append(append(w.arena, "host"...), host...)
-	name, value := w.arena[start:start+len("host")], w.arena[start+len("host"):]
-	w.Headers = append(w.Headers, Header{name[:len(name):len(name)], value[:len(value):len(value)]})
+	w.arena = append(w.arena, "host"...)
+	w.Headers = append(w.Headers, Header{w.arena[start:len(w.arena):len(w.arena)], host[:len(host):len(host)]})
 }
 
 // AddHeader adds a header; the values are folded and joined with commas.
@@ -95,6 +119,9 @@ func (w *Scratch) AddHeader(name string, values ...string) {
 // SortHeaders sorts by name. Two entries of one name (in an http.Header, two spellings) have no defined order, so they
 // are an error.
 func (w *Scratch) SortHeaders(op pipeline.Op) error {
+	if len(w.Headers) < 2 {
+		return nil
+	}
 	slices.SortFunc(w.Headers, func(a, b Header) int { return bytes.Compare(a.Name, b.Name) })
 	for i := 1; i < len(w.Headers); i++ {
 		if bytes.Equal(w.Headers[i-1].Name, w.Headers[i].Name) {

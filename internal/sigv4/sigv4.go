@@ -6,7 +6,6 @@ package sigv4
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"sync"
@@ -47,11 +46,40 @@ func (s Stamp) Date() Date { return Date(s[:8]) }
 
 // ParseStamp is the strict inverse of StampOf. A time before 1970 is no time: Go's zero time must not come out of it.
 func ParseStamp(s string) (time.Time, error) {
-	t, err := time.Parse("20060102T150405Z", s)
-	if err != nil || len(s) != len(Stamp{}) || t.Unix() < 0 {
-		return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
+	if len(s) == len(Stamp{}) && s[8] == 'T' && s[15] == 'Z' {
+		day, ok := parseDate(s[:8])
+		hour, minute, second := two(s[9:]), two(s[11:]), two(s[13:])
+		if ok && 0 <= hour && hour < 24 && 0 <= minute && minute < 60 && 0 <= second && second < 60 {
+			return day.Add(time.Duration(hour*3600+minute*60+second) * time.Second), nil
+		}
 	}
-	return t, nil
+	return time.Time{}, errors.New("not a time of the form 20060102T150405Z")
+}
+
+// ValidDate reports whether s is a day of the form 20060102, from 1970 on.
+func ValidDate(s string) bool {
+	_, ok := parseDate(s)
+	return ok
+}
+
+func parseDate(s string) (t time.Time, ok bool) {
+	if len(s) != len(Date{}) {
+		return t, false
+	}
+	century, year, month, day := two(s), two(s[2:]), two(s[4:]), two(s[6:])
+	if min(century, year, month, day) < 0 {
+		return t, false
+	}
+	t = time.Date(100*century+year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	return t, t.Unix() >= 0 && t.Day() == day && t.Month() == time.Month(month) // it takes February 30 for March 2
+}
+
+// two reads the two digits at the beginning of s; negative if they are none.
+func two(s string) int {
+	if s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' {
+		return -1
+	}
+	return 10*int(s[0]-'0') + int(s[1]-'0')
 }
 
 // A Scope says what a signing key is for. With the terminator of its family it is the credential scope. Region is ""
@@ -83,7 +111,7 @@ func AppendStringToSign(dst []byte, algorithm string, stamp Stamp, scope *Scope,
 	dst = scope.Append(dst, "/", terminator)
 	dst = append(dst, '\n')
 	sum := sha256.Sum256(canonicalRequest)
-	return hex.AppendEncode(dst, sum[:])
+	return wire.AppendHex(dst, sum[:])
 }
 
 // A Family is one of the three schemes: what stands before the secret and what ends the chain.
@@ -106,7 +134,7 @@ func Chain(key []byte, parts ...string) []byte {
 
 // A Key is a signing key of one day and scope. It is safe for concurrent use.
 type Key struct {
-	Token
+	Memo
 	macs sync.Pool // of *mac: keyed states, so that a signature costs two blocks less and no allocation
 }
 
@@ -128,7 +156,7 @@ func (k *Key) AppendSignature(dst, stringToSign []byte) []byte {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	m.Write(stringToSign)
-	dst = hex.AppendEncode(dst, m.Sum(m.sum[:0]))
+	dst = wire.AppendHex(dst, m.Sum(m.sum[:0]))
 	k.macs.Put(m)
 	return dst
 }
@@ -139,21 +167,40 @@ func (k *Key) Verify(stringToSign []byte, signature string) bool {
 	return hmac.Equal(k.AppendSignature(want[:0], stringToSign), []byte(signature))
 }
 
-// A Token remembers the session token that goes with a key in its percent-encoded form: tokens are long. The zero value
-// is ready.
-type Token struct{ last atomic.Pointer[escapedToken] }
+// A Memo remembers the long texts that go with a key, the last of each, as they stand in a query. The zero value is ready.
+type Memo struct {
+	credential atomic.Pointer[escapedCredential]
+	token      atomic.Pointer[escapedToken]
+}
+
+type escapedCredential struct {
+	id, terminator string
+	scope          Scope
+	escaped        []byte
+}
 
 type escapedToken struct {
 	token   signer.Secret
 	escaped []byte
 }
 
-// AppendToken appends the encoded token.
-func (k *Token) AppendToken(dst []byte, token signer.Secret) []byte {
-	t := k.last.Load()
+// AppendCredential appends ID/DATE/REGION/SERVICE/terminator, percent-encoded.
+func (m *Memo) AppendCredential(dst []byte, id string, scope Scope, terminator string) []byte {
+	c := m.credential.Load()
+	if c == nil || c.id != id || c.scope != scope || c.terminator != terminator {
+		escaped := append(wire.AppendEscape(nil, id), "%2F"...)
+		c = &escapedCredential{id, terminator, scope, scope.Append(escaped, "%2F", terminator)}
+		m.credential.Store(c)
+	}
+	return append(dst, c.escaped...)
+}
+
+// AppendToken appends a session token, percent-encoded.
+func (m *Memo) AppendToken(dst []byte, token signer.Secret) []byte {
+	t := m.token.Load()
 	if t == nil || !t.token.Equal(token) {
 		t = &escapedToken{token, wire.AppendEscape(nil, string(token.Reveal()))}
-		k.last.Store(t)
+		m.token.Store(t)
 	}
 	return append(dst, t.escaped...)
 }

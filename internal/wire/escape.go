@@ -33,12 +33,12 @@ var classes = func() (c [256]class) {
 }()
 
 // AppendEscape appends s with everything but unreserved bytes encoded.
-func AppendEscape(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved) }
+func AppendEscape[T string | []byte](dst []byte, s T) []byte { return appendEscape(dst, s, unreserved) }
 
 // AppendEscapePath is AppendEscape, but keeps slashes.
 func AppendEscapePath(dst []byte, s string) []byte { return appendEscape(dst, s, unreserved|slash) }
 
-func appendEscape(dst []byte, s string, keep class) []byte {
+func appendEscape[T string | []byte](dst []byte, s T, keep class) []byte {
 	done := 0
 	for i := range len(s) {
 		if classes[s[i]]&keep == 0 {
@@ -64,24 +64,29 @@ func appendCanonical(dst []byte, s string, keep class, plus byte) ([]byte, error
 		if classes[c]&keep != 0 {
 			continue
 		}
-		dst = append(dst, s[done:i]...)
+		next := i + 1
 		switch c {
 		case '%':
 			b, ok := unhex(s[i:])
 			if !ok {
 				return dst, ErrEscape
 			}
-			c = b
-			i += 2
+			if classes[b]&keep == 0 && s[i+1] < 'a' && s[i+2] < 'a' { // as it would be written
+				i += 2
+				continue
+			}
+			c, next = b, i+3
 		case '+':
 			c = plus
 		}
+		dst = append(dst, s[done:i]...)
 		if classes[c]&keep != 0 {
 			dst = append(dst, c)
 		} else {
 			dst = append(dst, '%', upperhex[c>>4], upperhex[c&15])
 		}
-		done = i + 1
+		done = next
+		i = next - 1
 	}
 	return append(dst, s[done:]...), nil
 }
@@ -98,21 +103,27 @@ func unescape(s string, plus byte) (string, error) {
 	}
 	var b strings.Builder
 	b.Grow(len(s))
+	done := 0
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch c {
-		case '%':
+		c, next := s[i], i+1
+		switch {
+		case c == '%':
 			u, ok := unhex(s[i:])
 			if !ok {
 				return "", ErrEscape
 			}
-			c = u
-			i += 2
-		case '+':
+			c, next = u, i+3
+		case c == '+' && plus != '+':
 			c = plus
+		default:
+			continue
 		}
+		b.WriteString(s[done:i])
 		b.WriteByte(c)
+		done = next
+		i = next - 1
 	}
+	b.WriteString(s[done:])
 	return b.String(), nil
 }
 
@@ -140,6 +151,9 @@ func hexDigit(c byte) byte {
 // AppendFolded appends a header value as canonical requests have it: without blanks around it, and with every run of
 // blanks inside it as one space.
 func AppendFolded(dst []byte, value string) []byte {
+	if strings.IndexByte(value, ' ') < 0 && strings.IndexByte(value, '\t') < 0 {
+		return append(dst, value...)
+	}
 	blank := false
 	start := len(dst)
 	for i := range len(value) {
@@ -157,14 +171,31 @@ func AppendFolded(dst []byte, value string) []byte {
 	return dst
 }
 
+var hexPairs = func() (p [256][2]byte) {
+	const lowerhex = "0123456789abcdef"
+	for b := range p {
+		p[b] = [2]byte{lowerhex[b>>4], lowerhex[b&15]}
+	}
+	return
+}()
+
+// AppendHex appends b as hexadecimal digits in lower case: encoding/hex, but by pairs of digits, which takes half the time.
+func AppendHex(dst, b []byte) []byte {
+	for _, c := range b {
+		pair := &hexPairs[c]
+		dst = append(dst, pair[0], pair[1])
+	}
+	return dst
+}
+
 // AppendLower appends s with its ASCII letters in lower case.
 func AppendLower(dst []byte, s string) []byte {
-	for i := range len(s) {
-		c := s[i]
+	start := len(dst)
+	dst = append(dst, s...)
+	for i, c := range dst[start:] {
 		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+			dst[start+i] = c + 'a' - 'A'
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

@@ -50,6 +50,9 @@ type Params struct {
 
 // Reset forgets the parameters.
 func (p *Params) Reset() {
+	if len(p.List) == 0 {
+		return
+	}
 	clear(p.List)
 	p.List, p.arena = p.List[:0], p.arena[:0]
 }
@@ -66,17 +69,24 @@ func (p *Params) Add(name, value string) {
 // Parse adds the parameters of a raw query. It returns ErrEscape for a broken escape.
 func (p *Params) Parse(rawQuery string) error {
 	for name, value := range Pairs(rawQuery) {
-		var err error
-		start := len(p.arena)
-		if p.arena, err = appendCanonical(p.arena, name, unreserved, ' '); err != nil {
+		if err := p.AddRaw(name, value); err != nil {
 			return err
 		}
-		mid := len(p.arena)
-		if p.arena, err = appendCanonical(p.arena, value, unreserved, ' '); err != nil {
-			return err
-		}
-		p.keep(start, mid)
 	}
+	return nil
+}
+
+// AddRaw adds a parameter as Pairs gives it. It returns ErrEscape for a broken escape.
+func (p *Params) AddRaw(name, value string) (err error) {
+	start := len(p.arena)
+	if p.arena, err = appendCanonical(p.arena, name, unreserved, ' '); err != nil {
+		return err
+	}
+	mid := len(p.arena)
+	if p.arena, err = appendCanonical(p.arena, value, unreserved, ' '); err != nil {
+		return err
+	}
+	p.keep(start, mid)
 	return nil
 }
 
@@ -86,6 +96,9 @@ func (p *Params) keep(start, mid int) {
 
 // Sort sorts by encoded name, then by encoded value.
 func (p *Params) Sort() {
+	if len(p.List) < 2 {
+		return
+	}
 	slices.SortFunc(p.List, func(a, b Param) int {
 		if c := bytes.Compare(a.Name, b.Name); c != 0 {
 			return c
@@ -96,9 +109,10 @@ func (p *Params) Sort() {
 
 // SortNames sorts by encoded name and leaves parameters of one name in their order.
 func (p *Params) SortNames() {
-	if len(p.List) > 1 {
-		slices.SortStableFunc(p.List, func(a, b Param) int { return bytes.Compare(a.Name, b.Name) })
+	if len(p.List) < 2 {
+		return
 	}
+	slices.SortStableFunc(p.List, func(a, b Param) int { return bytes.Compare(a.Name, b.Name) })
 }
 
 // AppendParams appends list as name=value joined with '&'. If dst already ends in a parameter, begin it with '&'.

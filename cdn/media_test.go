@@ -313,13 +313,17 @@ func TestMediaPrefixRefused(t *testing.T) {
 		mediaHost + "/tv/edge-cache-token=x/": "signed already",
 	} {
 		p, err := s.PresignPrefix(context.Background(), prefix, mediaHour())
-		mediaWantError(t, err, signer.ErrRequest, want)
+		class := signer.ErrRequest
+		if want == "signed already" {
+			class = signer.ErrConflict
+		}
+		mediaWantError(t, err, class, want)
 		_, err2 := s.Token(context.Background(), MediaToken{URLPrefix: prefix}, mediaHour())
 		if p != nil || err2 == nil || prefix != "" && !strings.Contains(err2.Error(), "URLPrefix: ") {
 			t.Errorf("%q: a pass beside the error, or a token: %v", prefix, err2)
 		}
 		for line := range strings.SplitSeq(err.Error(), "\n") { // each fault says once where it stands
-			if strings.Count(line, "cdn: ") != 1 || !strings.HasPrefix(line, "cdn: presign media prefix: URL: bad request: ") {
+			if strings.Count(line, "cdn: ") != 1 || !strings.HasPrefix(line, "cdn: presign media prefix: URL: "+class.Error()+": ") {
 				t.Errorf("%q: %s", prefix, line)
 			}
 		}

@@ -2,7 +2,13 @@
 // with Shared Key.
 //
 //	key, err := azure.SharedKey("myaccount", accessKey)
+//	if err != nil {
+//		return err
+//	}
 //	s, err := azure.New(azure.Config{Account: "myaccount", Container: "photos", Keys: key})
+//	if err != nil {
+//		return err
+//	}
 //	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
 //
 // Keys takes a UserDelegationKey as well, or a source of them: package azure/udk fetches them from Microsoft Entra ID.
@@ -29,6 +35,7 @@ package azure
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -162,7 +169,8 @@ func checkVersion(op pipeline.Op, version string) error {
 // package's comment for what a SAS grants: it allows the permissions that the method needs, which other operations share.
 //
 // An empty Key lists the container: GET only, and the parameters that make it a list are added. The parameters snapshot and
-// versionid in Query address a snapshot or version, and are signed. SourceIP takes IPv4. Response.Expires cannot be overridden.
+// versionid in Query address a snapshot or version, and are signed. SourceIP takes IPv4. Response.Expires cannot be overridden: no
+// parameter carries it, so that BestEffort has nothing to send either.
 //
 // The SAS lives as long as it is asked to, with a user delegation key at most as long as that. A URL signed with an account key
 // cannot be revoked but by changing the key.
@@ -212,30 +220,37 @@ func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([
 // presign appends the presigned URL to dst.
 func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, method string, r *signer.Request) (u []byte, notEnforced []string, err error) {
 	op := opPresign()
-	if err := pipeline.CheckRequest(op, r, method); err != nil {
-		return nil, nil, err
-	}
 	container := r.Bucket
 	if container == "" {
 		container = s.container
 	}
+	var errContainer, errAddress error
 	if container == "" || container != s.container {
-		if err := s.endpoint.checkContainer(op, "Bucket", container); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := checkBlob(op, "Key", r.Key, s.version); err != nil {
-		return nil, nil, err
+		errContainer = s.endpoint.checkContainer(op, "Bucket", container)
 	}
 	t := token{sv: s.version, sr: "b"}
-	if t.sp, err = permissionFor(op, method, r.Key); err != nil {
-		return nil, nil, err
-	}
 	if r.Key == "" {
 		t.sr = "c"
 	}
-	key, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread,
-		Bucket: container, Key: r.Key, AllowShorter: r.AllowShorter})
+	if r.SourceIP.IsValid() {
+		switch {
+		case r.SourceIP.Addr().Is4() && t.sv >= v2015:
+			t.sip = addressRange(r.SourceIP)
+		case !r.BestEffort:
+			errAddress = op.Errorf(signer.ErrUnsupported, "SourceIP", "%v: a SAS can be limited to IPv4 addresses, from %s on; leave it out, or set BestEffort to sign without it", r.SourceIP, v2015)
+		}
+	}
+	errRequest := pipeline.CheckRequest(op, r, method)
+	ask := pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread, Bucket: container, Key: r.Key, AllowShorter: r.AllowShorter}
+	if err := errors.Join(errRequest, errContainer, checkBlob(op, "Key", r.Key, s.version), t.permit(op, method, r.Key, r.Query), errAddress,
+		t.override(op, &r.Response), s.lay(op, w, &ask)); err != nil {
+		if errRequest == nil && t.sv < v2026 { // then it is known without a key what cannot be signed
+			_, errCover := t.cover(op, w, false, r)
+			err = errors.Join(err, errCover)
+		}
+		return nil, nil, err
+	}
+	key, err := s.keyFor(ctx, op, w, &ask)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -244,24 +259,12 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 
 	u = s.endpoint.appendURL(dst, container, r.Key)
 	if len(r.Query) > 0 || len(r.Header) > 0 || r.Key == "" {
-		if notEnforced, err = s.cover(op, w, &t, &key, r); err != nil {
+		if notEnforced, err = t.cover(op, w, key.delegation != nil, r); err != nil {
 			return nil, nil, err
 		}
 	}
-	if r.SourceIP.IsValid() {
-		switch {
-		case r.SourceIP.Addr().Is4() && t.sv >= v2015:
-			t.sip = addressRange(r.SourceIP)
-		case !r.BestEffort:
-			return nil, nil, op.Errorf(signer.ErrUnsupported, "SourceIP", "%v: a SAS can be limited to IPv4 addresses, from %s on; leave it out, or set BestEffort to sign without it", r.SourceIP, v2015)
-		default:
-			notEnforced = append(notEnforced, "SourceIP")
-		}
-	}
-	if pipeline.Overriding(&r.Response) {
-		if err := t.override(op, &r.Response); err != nil {
-			return nil, nil, err
-		}
+	if r.SourceIP.IsValid() && t.sip == "" {
+		notEnforced = append(notEnforced, "SourceIP")
 	}
 	u = append(u, '?')
 	if len(w.Params.List) > 0 {
@@ -271,30 +274,46 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	return s.finish(ctx, w, u, &t, &key, container, r.Key), notEnforced, nil
 }
 
-// permissionFor is the least that a method on a blob needs, or on a container if there is no key.
-func permissionFor(op pipeline.Op, method, key string) (string, error) {
+// permit sets the least permission that a method on a blob needs, or on a container if there is no key.
+func (t *token) permit(op pipeline.Op, method, key string, query url.Values) error {
 	switch {
-	case key == "" && method == http.MethodGet:
-		return "l", nil
-	case key == "":
-		return "", op.Errorf(signer.ErrUnsupported, "Method", "%s on a container: a SAS for a container can only list it, with GET; an account SAS can do more", method)
+	case key == "" && method == http.MethodHead:
+		return op.Errorf(signer.ErrUnsupported, "Method", "HEAD on a container: a SAS for a container can only list it, with GET; an account SAS can do more")
+	case key == "": // CheckRequest has refused all methods but GET
+		t.sp = "l"
 	case method == http.MethodGet || method == http.MethodHead:
-		return "r", nil
+		t.sp = "r"
 	case method == http.MethodPut:
-		return "cw", nil
+		t.sp = "cw"
+	case method == http.MethodDelete && query.Has("versionid"):
+		if t.sp = "x"; t.sv < vX {
+			return op.Errorf(signer.ErrUnsupported, "Query", "versionid: a SAS can allow the deletion of a version from service version %s on; set Version", vX)
+		}
 	case method == http.MethodDelete:
-		return "d", nil
+		t.sp = "d"
+	default:
+		return op.Errorf(signer.ErrUnsupported, "Method", "%s: a SAS presigns GET, HEAD, PUT and DELETE; for another operation make a SAS with the permission that it needs", method)
 	}
-	return "", op.Errorf(signer.ErrUnsupported, "Method", "%s: a SAS presigns GET, HEAD, PUT and DELETE; for another operation make a SAS with the permission that it needs", method)
+	return nil
 }
 
-// plan lays out the life of a SAS in w.Plan and gets the key for it.
-func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (key Key, err error) {
+// plan is lay and keyFor.
+func (s *Signer) plan(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (Key, error) {
+	if err := s.lay(op, w, ask); err != nil {
+		return Key{}, err
+	}
+	return s.keyFor(ctx, op, w, ask)
+}
+
+// lay lays out the life of a SAS in w.Plan.
+func (s *Signer) lay(op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) error {
 	now, offset := s.clock.Read()
 	w.Offset = offset
-	if err = w.Plan.Lay(op, now, ask, s.limits); err != nil {
-		return key, err
-	}
+	return w.Plan.Lay(op, now, ask, s.limits)
+}
+
+// keyFor gets the key for a SAS that lives as w.Plan says, and ends it with the key.
+func (s *Signer) keyFor(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, ask *pipeline.Ask) (key Key, err error) {
 	key, err = s.key(ctx, op, w.Plan.End)
 	d := key.delegation
 	if err != nil || d == nil {
@@ -323,58 +342,57 @@ func (s *Signer) key(ctx context.Context, op pipeline.Op, until int64) (Key, err
 
 // cover puts parameters and headers under the signature where the scheme can, and collects the parameters in w. It names those
 // that it cannot cover, if BestEffort lets them through.
-func (s *Signer) cover(op pipeline.Op, w *sigv4.Scratch, t *token, key *Key, r *signer.Request) (notEnforced []string, err error) {
-	signsAll := key.delegation != nil && t.sv >= v2026
-	var headers, params []string
-	refuse := func(field, name string) error {
+func (t *token) cover(op pipeline.Op, w *sigv4.Scratch, delegated bool, r *signer.Request) (notEnforced []string, err error) {
+	signsAll := delegated && t.sv >= v2026
+	var errs []error
+	refuse := func(field, name, why string) {
 		if r.BestEffort {
-			notEnforced = append(notEnforced, field+": "+name)
-			return nil
+			notEnforced = append(notEnforced, field+"."+name)
+			return
 		}
-		return op.Errorf(signer.ErrUnsupported, field, "%s: a SAS signs headers and parameters from version %s on, with a user delegation key; leave it out, or set BestEffort to send it unsigned", name, v2026)
+		otherwise := ""
+		if op == opPresign() {
+			otherwise = ", or set BestEffort to send it unsigned"
+		}
+		errs = append(errs, op.Errorf(signer.ErrUnsupported, field, "%s: %s; leave it out%s", name, why, otherwise))
+	}
+	const why = "a SAS signs headers and parameters from version " + v2026 + " on, with a user delegation key"
+
+	var headers, params []string
+	names := slices.SortedFunc(maps.Keys(r.Header), func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	for i, name := range names {
+		switch {
+		case i > 0 && strings.EqualFold(names[i-1], name):
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", name))
+		case strings.EqualFold(name, "Content-Length"):
+			refuse("Header", "Content-Length", "a SAS cannot limit the length of an upload")
+		case signsAll:
+			headers = append(headers, name)
+		default:
+			refuse("Header", http.CanonicalHeaderKey(name), why)
+		}
 	}
 	if r.Key == "" {
 		w.Params.Add("restype", "container")
 		w.Params.Add("comp", "list")
 	}
-	for name, values := range r.Query {
+	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
+		values := r.Query[name]
 		switch {
 		case r.Key == "" && (name == "restype" && slices.Equal(values, []string{"container"}) || name == "comp" && slices.Equal(values, []string{"list"})):
 			continue // that is what it is
 		case r.Key != "" && (name == "snapshot" || name == "versionid"):
-			if err := t.address(op, name, values); err != nil {
-				return nil, err
-			}
+			errs = append(errs, t.address(op, name, values))
 		case signsAll:
 			params = append(params, name)
 		default:
-			if err := refuse("Query", name); err != nil {
-				return nil, err
-			}
+			refuse("Query", name, why)
 		}
 		for _, v := range values {
 			w.Params.Add(name, v)
 		}
 	}
-	for name := range r.Header {
-		for other := range r.Header {
-			if name < other && strings.EqualFold(name, other) {
-				return nil, op.Errorf(signer.ErrRequest, "Header", "%s is there twice, in two spellings; use http.Header.Set", name)
-			}
-		}
-		switch {
-		case strings.EqualFold(name, "Content-Length") && !r.BestEffort:
-			return nil, op.Errorf(signer.ErrUnsupported, "Header", "Content-Length: a SAS cannot limit the length of an upload; leave it out, or set BestEffort to send it unsigned")
-		case signsAll && !strings.EqualFold(name, "Content-Length"):
-			headers = append(headers, name)
-		default:
-			if err := refuse("Header", name); err != nil {
-				return nil, err
-			}
-		}
-	}
-	slices.Sort(notEnforced)
-	return notEnforced, t.bind(op, headers, r.Header, params, r.Query)
+	return notEnforced, errors.Join(append(errs, t.bind(op, headers, r.Header, params, r.Query))...)
 }
 
 // address makes the SAS one for a snapshot or version of the blob.
@@ -392,34 +410,41 @@ func (t *token) address(op pipeline.Op, name string, values []string) error {
 	return nil
 }
 
-// bind signs headers and parameters by their names.
+// bind signs headers and parameters by their names, which are sorted.
 func (t *token) bind(op pipeline.Op, headers []string, h http.Header, params []string, q url.Values) error {
-	slices.SortFunc(headers, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	var errs []error
+	var lines []byte
 	for i, name := range headers {
 		if len(h[name]) != 1 {
-			return op.Errorf(signer.ErrUnsupported, "Header", "%s has several values, which services join in different ways; give it one", name)
+			errs = append(errs, op.Errorf(signer.ErrUnsupported, "Header", "%s has several values, which services join in different ways; give it one", name))
+			continue
 		}
 		headers[i] = strings.ToLower(name)
-		t.signedHeaders += headers[i] + ":" + strings.TrimSpace(h[name][0]) + "\n"
+		lines = append(append(append(append(lines, headers[i]...), ':'), trimmed(h[name][0])...), '\n')
 	}
-	t.srh = strings.Join(headers, ",")
-	slices.Sort(params)
+	t.srh, t.signedHeaders = strings.Join(headers, ","), string(lines)
+
+	lines = lines[:0]
+	seen := make(map[string]bool, len(params))
 	for _, name := range params {
-		if len(q[name]) != 1 || strings.ContainsAny(name, ",:") {
-			return op.Errorf(signer.ErrUnsupported, "Query", "%q has several values, or a comma or colon in its name, which a SAS cannot sign; give it one", name)
+		folded := strings.ToLower(name)
+		if len(q[name]) != 1 || strings.ContainsAny(name, ",:") || seen[folded] {
+			errs = append(errs, op.Errorf(signer.ErrUnsupported, "Query", "%q has several values, a comma or colon in its name, or another spelling too, none of which a SAS can sign; give it one", name))
+			continue
 		}
-		t.signedQuery += "\n" + name + ":" + q[name][0]
+		seen[folded] = true
+		lines = append(append(append(append(lines, '\n'), name...), ':'), q[name][0]...)
 	}
-	t.srq = strings.Join(params, ",")
-	return nil
+	t.srq, t.signedQuery = strings.Join(params, ","), string(lines)
+	return errors.Join(errs...)
 }
 
 // override sets the answer's headers.
 func (t *token) override(op pipeline.Op, h *signer.ResponseHeaders) error {
-	switch {
-	case h.Expires != "":
-		return op.Errorf(signer.ErrUnsupported, "Response.Expires", "a SAS overrides Content-Type, Content-Disposition, Cache-Control, Content-Encoding and Content-Language; leave it out")
-	case t.sv < v2013 && *h != (signer.ResponseHeaders{}):
+	if h.Expires != "" {
+		return op.Errorf(signer.ErrUnsupported, "Response.Expires", "a SAS overrides Content-Type, Content-Disposition, Cache-Control, Content-Encoding and Content-Language, and has no parameter for this; leave it out")
+	}
+	if t.sv < v2013 && pipeline.Overriding(h) {
 		return op.Errorf(signer.ErrUnsupported, "Response", "a SAS overrides headers of the answer from version %s on; set Version", v2013)
 	}
 	t.rscc, t.rscd, t.rsce, t.rscl, t.rsct = h.CacheControl, h.ContentDisposition, h.ContentEncoding, h.ContentLanguage, h.ContentType
@@ -516,19 +541,20 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	}
 	r.Key = blob
 	t := token{sv: s.version, sr: "b"}
-	if t.sp, err = permissionFor(op, method, blob); err != nil {
-		return nil, err
-	}
 	if blob == "" {
-		if t.sr = "c"; r.Query.Get("comp") != "list" {
-			return nil, op.Errorf(signer.ErrUnsupported, "URL", "without comp=list it does not list the container, which is all that a SAS for a container can do")
+		if t.sr = "c"; method != http.MethodGet || r.Query.Get("comp") != "list" {
+			return nil, op.Errorf(signer.ErrUnsupported, "URL", "it is for the container, which a SAS for a container can only list: GET with restype=container and comp=list; an account SAS can do more")
 		}
 	}
-	key, err := s.plan(ctx, op, w, &pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter})
+	ask := pipeline.Ask{Expires: o.Expires, Window: o.Window, AllowShorter: o.AllowShorter}
+	if err := errors.Join(t.permit(op, method, blob, r.Query), s.lay(op, w, &ask)); err != nil {
+		return nil, err
+	}
+	key, err := s.keyFor(ctx, op, w, &ask)
 	if err != nil {
 		return nil, err
 	}
-	notEnforced, err := s.cover(op, w, &t, &key, &r)
+	notEnforced, err := t.cover(op, w, key.delegation != nil, &r)
 	if err != nil {
 		return nil, err
 	}

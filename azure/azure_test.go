@@ -381,7 +381,7 @@ func TestPresignBestEffort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"Header: Content-Length", "Header: Content-Type", "Query: comp", "Query: timeout", "SourceIP"}; !slices.Equal(p.NotEnforced, want) {
+	if want := []string{"Header.Content-Length", "Header.Content-Type", "Query.comp", "Query.timeout", "SourceIP"}; !slices.Equal(p.NotEnforced, want) {
 		t.Errorf("NotEnforced is %q, want %q", p.NotEnforced, want)
 	}
 	if q := params(t, p.URL); q.Get("timeout") != "5" || q.Has("sip") || q.Has("srh") || p.Header.Get("Content-Type") != "text/plain" || p.Header.Get("X-Ms-Blob-Type") != "" {

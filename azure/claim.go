@@ -251,10 +251,10 @@ func (r *visit) checkSigned(c *claim) {
 		if strings.EqualFold(name, "host") {
 			values = []string{r.in.Host}
 		}
-		if len(values) != 1 {
+		if len(values) != 1 || hasControl(values[0]) {
 			return false
 		}
-		headers.WriteString(name + ":" + strings.TrimSpace(values[0]) + "\n")
+		headers.WriteString(name + ":" + trimmed(values[0]) + "\n")
 		return true
 	})
 	c.signedParams = r.listed("srq", c.srq, func(name string) bool {

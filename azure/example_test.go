@@ -89,7 +89,7 @@ func ExampleSigner_Presign_bestEffort() {
 	fmt.Println(p.NotEnforced)
 	// Output:
 	// azure: presign: Header: unsupported: Content-Type: a SAS signs headers and parameters from version 2026-04-06 on, with a user delegation key; leave it out, or set BestEffort to send it unsigned
-	// [Header: Content-Type]
+	// [Header.Content-Type]
 }
 
 // The emulator on this machine has the account in the path.

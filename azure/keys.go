@@ -55,7 +55,12 @@ func SharedKey(account, base64Key string) (Key, error) {
 		return Key{}, op.Errorf(signer.ErrCredentials, "Key", "it is empty; take one of the account's access keys")
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(base64Key)
-	if err != nil || strings.ContainsAny(base64Key, "\r\n") {
+	switch {
+	case strings.Contains(base64Key, "AccountKey="):
+		return Key{}, op.Errorf(signer.ErrCredentials, "Key", "it is a connection string; give the value of its AccountKey alone")
+	case strings.TrimSpace(base64Key) != base64Key:
+		return Key{}, op.Errorf(signer.ErrCredentials, "Key", "it begins or ends with white space, the end of a line perhaps; trim it")
+	case err != nil || strings.ContainsAny(base64Key, "\r\n"):
 		return Key{}, op.Errorf(signer.ErrCredentials, "Key", "it is not base64; copy the access key whole and alone, with the = at its end")
 	}
 	secret := signer.NewSecret(b)
@@ -71,7 +76,11 @@ func (k Key) Secret() signer.Secret { return k.secret }
 
 // Retirement makes a Key one of a signer.KeyRing. Account keys have no names on the wire, so the id is the account's and a part
 // of the key's hash: two keys of one account differ, and the same key has it everywhere. at is the end of a user delegation key.
+// The zero Key has an empty id.
 func (k Key) Retirement() (id string, at time.Time) {
+	if k.secret.IsZero() {
+		return "", time.Time{}
+	}
 	owner, fingerprint := k.account, k.secret.Fingerprint()
 	if k.delegation != nil {
 		owner, at = k.delegation.SignedOID, k.delegation.end
@@ -137,7 +146,7 @@ func (k *Key) check(op pipeline.Op) error {
 	const minFIPS = 14 // bytes: HMAC takes no fewer in FIPS 140 mode
 	switch {
 	case k.secret.IsZero():
-		return op.Errorf(signer.ErrCredentials, "Keys", "the key is empty; use SharedKey, or a UserDelegationKey with its Value")
+		return op.Errorf(signer.ErrCredentials, "Keys", "the Key is empty; did SharedKey return an error that was not looked at, or has the UserDelegationKey no Value?")
 	case k.secret.Len() < minFIPS && fips140.Enabled():
 		return op.Errorf(signer.ErrCredentials, "Keys", "the key has less than %d bytes, too few for HMAC in FIPS 140 mode", minFIPS)
 	}
@@ -147,6 +156,9 @@ func (k *Key) check(op pipeline.Op) error {
 // checkUse refuses what cannot be signed with the key: a SAS of another account, or a user delegation SAS in a version that has
 // none.
 func (k *Key) checkUse(op pipeline.Op, account, version string) error {
+	if err := k.check(op); err != nil {
+		return err
+	}
 	switch {
 	case k.delegation != nil && version < v2018:
 		return op.Errorf(signer.ErrRequest, "Version", "a user delegation SAS needs %s or later", v2018)
@@ -155,7 +167,7 @@ func (k *Key) checkUse(op pipeline.Op, account, version string) error {
 	case k.delegation == nil && k.account != account:
 		return op.Errorf(signer.ErrCredentials, "Keys", "the key is one of the account %q, and the signer is for %q", k.account, account)
 	}
-	return k.check(op)
+	return nil
 }
 
 // parseTime reads an instant in one of the forms that Azure Storage takes: a day, or a time with minutes, seconds or up to seven

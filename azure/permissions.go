@@ -22,7 +22,7 @@ type permission struct {
 func permissions() []permission {
 	return []permission{
 		{'r', "bcd", v2012}, {'a', "bcd", v2012}, {'c', "bcd", v2012}, {'w', "bcd", v2012}, {'d', "bcd", v2012},
-		{'x', "bc", "2019-12-12"}, {'y', "bc", v2020}, {'l', "cd", v2012}, {'t', "bc", "2019-12-12"}, {'f', "c", "2019-12-12"},
+		{'x', "bc", vX}, {'y', "bc", v2020}, {'l', "cd", v2012}, {'t', "bc", "2019-12-12"}, {'f', "c", "2019-12-12"},
 		{'m', "bcd", v2020}, {'e', "bcd", v2020}, {'o', "bcd", v2020}, {'p', "bcd", v2020}, {'i', "bc", "2020-06-12"},
 	}
 }
@@ -30,7 +30,7 @@ func permissions() []permission {
 // accountPermissions lists those of an account SAS in their order.
 func accountPermissions() []permission {
 	return []permission{
-		{'r', "", v2015}, {'w', "", v2015}, {'d', "", v2015}, {'x', "", "2019-12-12"}, {'y', "", v2020}, {'l', "", v2015}, {'a', "", v2015},
+		{'r', "", v2015}, {'w', "", v2015}, {'d', "", v2015}, {'x', "", vX}, {'y', "", v2020}, {'l', "", v2015}, {'a', "", v2015},
 		{'c', "", v2015}, {'u', "", v2015}, {'p', "", v2015}, {'f', "", "2019-12-12"}, {'t', "", "2019-12-12"}, {'i', "", "2020-06-12"},
 	}
 }

@@ -105,7 +105,7 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 	if err == nil {
 		errs = append(errs, t.checkFields(op, key.delegation != nil))
 		if len(a.Header)+len(a.Query) > 0 {
-			_, err := s.cover(op, w, &t, &key, &signer.Request{Key: "-", Header: a.Header, Query: a.Query})
+			_, err := t.cover(op, w, key.delegation != nil, &signer.Request{Key: "-", Header: a.Header, Query: a.Query})
 			errs = append(errs, err)
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	v2015 = "2015-04-05" // addresses and protocol; account SAS
 	v2016 = "2016-05-31" // empty headers are signed
 	v2018 = "2018-11-09" // resource and snapshot; user delegation
+	vX    = "2019-12-12" // the permission to delete a version
 	v2020 = "2020-02-10" // object ids, directories
 	vSES  = "2020-12-06" // encryption scopes
 	v2025 = "2025-07-05" // a delegated user
@@ -318,13 +319,13 @@ func (m *message) date() string {
 }
 
 func (m *message) value(name string) string {
-	return strings.TrimSpace(strings.Join(m.header[name], ","))
+	return trimmed(strings.Join(m.header[name], ","))
 }
 
 // appendHeaders appends the canonicalized headers. Services before 2016-05-31 leave out empty ones.
 func appendHeaders(dst []byte, headers []sigv4.Header, version string) []byte {
 	for _, h := range headers {
-		if len(h.Value) == 0 && version != "" && version < v2016 {
+		if len(h.Value) == 0 && !signsEmpty(version) {
 			continue
 		}
 		dst = append(append(dst, h.Name...), ':')
@@ -338,12 +339,18 @@ func appendHeaders(dst []byte, headers []sigv4.Header, version string) []byte {
 func msHeaders(h http.Header) (headers []sigv4.Header) {
 	for name, values := range h {
 		if len(values) > 0 && len(name) > len("x-ms-") && strings.EqualFold(name[:len("x-ms-")], "x-ms-") {
-			headers = append(headers, sigv4.Header{Name: []byte(strings.ToLower(name)), Value: []byte(strings.TrimSpace(strings.Join(values, ",")))})
+			headers = append(headers, sigv4.Header{Name: []byte(strings.ToLower(name)), Value: []byte(trimmed(strings.Join(values, ",")))})
 		}
 	}
 	slices.SortFunc(headers, func(a, b sigv4.Header) int { return compareNames(a.Name, b.Name) })
 	return headers
 }
+
+// signsEmpty reports whether headers without a value are signed.
+func signsEmpty(version string) bool { return version == "" || version >= v2016 }
+
+// trimmed is a header's value as it is signed.
+func trimmed(value string) string { return strings.Trim(value, " \t") }
 
 // compareNames orders names as the service does, which is not by bytes: hyphens count only between names that are otherwise
 // equal, and punctuation stands before digits, digits before letters. So x-ms-meta-a_b comes before x-ms-meta-a1.

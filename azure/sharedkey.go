@@ -163,6 +163,11 @@ func (v *Verifier) verifySharedKey(ctx context.Context, w *sigv4.Scratch, r *vis
 	}
 	v.locate(r)
 	signed := m.signedHeaders(scheme)
+	for _, name := range signed {
+		if slices.ContainsFunc(r.req.Header[http.CanonicalHeaderKey(name)], func(v string) bool { return hasControl(trimmed(v)) }) {
+			r.Malformed(name, "the header holds a control character, so that one could pass for two")
+		}
+	}
 	r.LooseHeaders(r.req, signed, true, codeAuth)
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -185,7 +190,7 @@ func (v *Verifier) verifySharedKey(ctx context.Context, w *sigv4.Scratch, r *vis
 		Method: m.method, Bucket: r.container, Key: r.blob, Query: r.query,
 		SignedAt: date, NotBefore: date.Add(-v.leeway), ExpiresAt: date.Add(v.leeway),
 		SignedHeaders: signed,
-		Header:        pipeline.SignedHeader(r.req, signed, nil),
+		Header:        pipeline.SignedHeader(r.req, signed, trimmed),
 		Fingerprint:   pipeline.Fingerprint(append(w.ToSign, signature...)),
 	}, nil
 }
@@ -227,7 +232,9 @@ func (m *message) signedHeaders(scheme string) []string {
 		}
 	}
 	for _, h := range m.headers {
-		names = append(names, string(h.Name))
+		if len(h.Value) > 0 || signsEmpty(m.version) {
+			names = append(names, string(h.Name))
+		}
 	}
 	slices.Sort(names)
 	return names

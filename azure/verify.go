@@ -324,7 +324,7 @@ func (r *visit) grant(c *claim, account string, toSign []byte) *signer.Grant {
 		Method: pipeline.MethodOf(r.req.Method), Bucket: r.container, Key: r.blob,
 		NotBefore: c.start, ExpiresAt: c.end, Permissions: c.sp,
 		SignedHeaders: c.signedNames,
-		Header:        pipeline.SignedHeader(r.req, c.signedNames, nil),
+		Header:        pipeline.SignedHeader(r.req, c.signedNames, trimmed),
 		Fingerprint:   pipeline.Fingerprint(append(toSign, c.sig...)),
 	}
 	if c.kind == delegationSAS {

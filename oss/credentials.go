@@ -33,8 +33,13 @@ func (c Credentials) Credentials(ctx context.Context, until time.Time) (Credenti
 	return c, nil
 }
 
-// Retirement returns AccessKeyID and Expires, for signer.KeyRing.
-func (c Credentials) Retirement() (id string, at time.Time) { return c.AccessKeyID, c.Expires }
+// Retirement returns AccessKeyID and Expires, for signer.KeyRing; an empty id where there is no AccessKeySecret.
+func (c Credentials) Retirement() (id string, at time.Time) {
+	if c.AccessKeySecret.IsZero() {
+		return "", c.Expires
+	}
+	return c.AccessKeyID, c.Expires
+}
 
 // checkFixed finds in credentials from a Config what need not be looked for at every signature.
 func (c *Credentials) checkFixed(op pipeline.Op) error {

@@ -171,7 +171,6 @@ func readQuery(params *wire.Params, raw string) (q rawQuery) {
 				q.others = make(url.Values)
 			}
 			q.others[name] = append(q.others[name], value)
-			slices.Sort(q.others[name])
 		case q.seen[i]:
 			q.twice = append(q.twice, name)
 		case odd:

@@ -126,11 +126,18 @@ func (s *siege) targets(keys ...string) iter.Seq[*target] {
 	return func(yield func(*target) bool) {
 		for _, key := range keys {
 			for _, t := range []func() *target{
-				func() *target { return s.target("a URL", s.url(method(s.Methods[0]), key)) },
-				func() *target { return s.target("a URL that writes", s.url(s.writing(), key)) },
-				func() *target { return s.target("a signed request", s.header(key)) },
+				func() *target { return s.target("a URL", s.url(s.signer(), method(s.Methods[0]), key)) },
+				func() *target { return s.target("a URL that writes", s.url(s.signer(), s.writing(), key)) },
+				func() *target { return s.target("a signed request", s.header(s.signer(), key)) },
 			} {
-				if t := t(); t != nil && !yield(t) {
+				t := t()
+				if t == nil {
+					continue
+				}
+				if t.grant.Key != key || t.grant.Bucket != s.Bucket {
+					s.errorf("%s for %q in %q grants %q in %q", t.name, key, s.Bucket, t.grant.Key, t.grant.Bucket)
+				}
+				if !yield(t) {
 					return
 				}
 			}
@@ -147,22 +154,20 @@ func (s *siege) target(name string, in *http.Request) *target {
 }
 
 // url is a request for a URL, nil if the scheme has no such method.
-func (s *siege) url(m, key string) *http.Request {
+func (s *siege) url(by signer.Signer, m, key string) *http.Request {
 	if m == "" {
 		return nil
 	}
-	r := s.request(func(r *signer.Request) { r.Method, r.Key = m, key })
-	r.Header = s.covered(true)
-	return s.arrived(s.presign(s.signer(), r))
+	return s.arrived(s.presign(by, s.request(func(r *signer.Request) { r.Method, r.Key, r.Header = m, key, s.covered(true) })))
 }
 
 // header is a request that is signed in its header, nil if the scheme has none.
-func (s *siege) header(key string) *http.Request {
+func (s *siege) header(by signer.Signer, key string) *http.Request {
 	if !s.has("Sign") {
 		return nil
 	}
 	bare := s.bare(key)
-	return s.signed(s.signer(), func(r *http.Request) {
+	return s.signed(by, func(r *http.Request) {
 		query := r.URL.RawQuery
 		u, err := url.Parse(bare)
 		if err != nil {

@@ -52,44 +52,37 @@ func attacks() []attack {
 }
 
 func anotherKey(s *siege) {
-	other := s.signer(rotated)
 	for t := range s.targets() {
-		if t.presigned {
-			in := s.arrived(s.presign(other, s.request(func(r *signer.Request) { r.Method = t.in.Method })))
-			s.refused(t, "signed with another key", func(r *http.Request) { *r = *in })
-			continue
-		}
-		in := s.signed(other)
+		in := s.likewise(s.signer(rotated), t, t.in.Method, "a/b c+d.txt")
 		s.refused(t, "signed with another key", func(r *http.Request) { *r = *in })
 	}
 }
 
+// likewise is a request of the same form.
+func (s *siege) likewise(by signer.Signer, t *target, m, key string) *http.Request {
+	if t.presigned {
+		return s.url(by, m, key)
+	}
+	return s.header(by, key)
+}
+
 func transplant(s *siege) {
-	const here, there = "a/b c+d.txt", "a/another"
-	for t := range s.targets(here) {
-		other := s.url(t.in.Method, there)
+	for t := range s.targets() {
+		path, parts := split(t.in)
+		other := s.likewise(s.signer(), t, t.in.Method, "a/another")
+		elsewhere, theirs := split(other)
+		s.refused(t, "on the path of another object", func(r *http.Request) { retarget(r, strings.TrimSuffix(join(elsewhere, parts), "?")) })
 		if !t.presigned {
-			other = s.header(there)
 			s.refused(t, "with the Authorization of another object", func(r *http.Request) { r.Header = other.Header })
+			continue
 		}
-		path, _ := split(t.in)
-		_, parts := split(other)
-		if t.presigned || s.has("Query") {
-			s.refused(t, "on the path of another object", func(r *http.Request) {
-				elsewhere, _ := split(other)
-				_, parts := split(t.in)
-				retarget(r, strings.TrimSuffix(join(elsewhere, parts), "?"))
-			})
+		s.refused(t, "with the query of another object", func(r *http.Request) { retarget(r, join(path, theirs)) })
+		if w := s.writing(); w != "" && t.in.Method != w {
+			_, theirs := split(s.url(s.signer(), w, "a/b c+d.txt"))
+			s.refused(t, "for "+w, func(r *http.Request) { r.Method = w })
+			s.refused(t, "with the query of a "+w, func(r *http.Request) { retarget(r, join(path, theirs)) })
 		}
-		if t.presigned {
-			s.refused(t, "with the query of another object", func(r *http.Request) { retarget(r, join(path, parts)) })
-			if w := s.writing(); w != "" && t.in.Method != w {
-				_, parts := split(s.url(w, here))
-				s.refused(t, "for "+w, func(r *http.Request) { r.Method = w })
-				s.refused(t, "with the query of a "+w, func(r *http.Request) { retarget(r, join(path, parts)) })
-			}
-		}
-		if h := s.header(here); t.presigned && h != nil {
+		if h := s.header(s.signer(), "a/b c+d.txt"); h != nil {
 			own, other := s.signatureOf(t), s.signatureOf(s.target("a signed request", h))
 			s.refused(t, "with the signature of a header", own.replaced(other.text))
 		}
@@ -243,7 +236,7 @@ func foreignQueries() map[string]string {
 func bothForms(s *siege) {
 	auths := []string{"Bearer abc", "Basic YTpi", "", "AWS4-HMAC-SHA256 Credential=a", "SharedKey a:b", "OSS4-HMAC-SHA256 Credential=a", "AWS a:b"}
 	var own string
-	if h := s.header("k"); h != nil {
+	if h := s.header(s.signer(), "k"); h != nil {
 		own = h.Header.Get("Authorization")
 		auths = append(auths, own)
 	}
@@ -265,7 +258,7 @@ func bothForms(s *siege) {
 			s.refused(t, "with "+what+" in a second spelling", func(r *http.Request) { r.Header["authorization"] = []string{auth} })
 		}
 		if !t.presigned {
-			_, signed := split(s.url(method(s.Methods[0]), "k"))
+			_, signed := split(s.url(s.signer(), method(s.Methods[0]), "k"))
 			s.refused(t, "with the signature of a URL too", func(r *http.Request) { retarget(r, join(path, slices.Concat(parts, signed))) })
 		}
 		for scheme, query := range foreignQueries() {
@@ -423,19 +416,11 @@ func futures(s *siege) {
 
 // signedAt is a request like t that is signed at another time; nil if there is none, before 1970 or the credentials' beginning.
 func (s *siege) signedAt(t *target, when time.Time) *http.Request {
-	then := s.signer(at(when))
-	if t.presigned {
-		p, err := then.Presign(ctx(), s.request(func(r *signer.Request) { r.Method = t.in.Method }))
-		if err != nil {
-			return nil
-		}
-		return s.arrived(p)
-	}
-	req := s.httpRequest()
-	if err := s.requestSigner(then).Sign(ctx(), req); err != nil {
+	by := s.signer(at(when))
+	if _, err := by.Presign(ctx(), s.request()); err != nil {
 		return nil
 	}
-	return s.received(req)
+	return s.likewise(by, t, t.in.Method, "a/b c+d.txt")
 }
 
 func methodsChanged(s *siege) {

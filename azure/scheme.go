@@ -200,15 +200,15 @@ func appendLines(dst []byte, lines ...string) []byte {
 // appendParams appends the parameters of a SAS but sig, to a URL that ends in '?' or '&'. Those that params lists, but without the
 // detour over pointers: every URL comes by here.
 func (t *token) appendParams(dst []byte) []byte {
-	dst = appendParam(dst, "sv=", t.sv)
+	dst = appendWord(dst, "sv=", t.sv)
 	if t.ss != "" {
 		dst = appendParam(dst, "&ss=", t.ss)
 		dst = appendParam(dst, "&srt=", t.srt)
 	} else {
-		dst = appendParam(dst, "&sr=", t.sr)
-		dst = appendParam(dst, "&sdd=", t.sdd)
+		dst = appendWord(dst, "&sr=", t.sr)
+		dst = appendWord(dst, "&sdd=", t.sdd)
 	}
-	dst = appendParam(dst, "&sp=", t.sp)
+	dst = appendWord(dst, "&sp=", t.sp)
 	dst = appendTime(dst, "&st=", t.st)
 	dst = appendTime(dst, "&se=", t.se)
 	dst = appendParam(dst, "&si=", t.si)
@@ -235,6 +235,14 @@ func (t *token) appendParams(dst []byte) []byte {
 	dst = appendParam(dst, "&rsce=", t.rsce)
 	dst = appendParam(dst, "&rscl=", t.rscl)
 	return appendParam(dst, "&rsct=", t.rsct)
+}
+
+// appendWord is appendParam for values of letters, digits and hyphens.
+func appendWord(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return append(append(dst, name...), value...)
 }
 
 func appendParam(dst []byte, name, value string) []byte {

@@ -92,6 +92,7 @@ type Signer struct {
 	key    Key       // checked
 	source KeySource // of other keys; nil if there is only this one
 	clock  pipeline.Clock
+	mac    *mac // of key
 	macs   *sigv4.Cache[struct{}, *mac]
 	drafts sync.Pool // of *draft
 }
@@ -119,7 +120,8 @@ func New(c Config) (*Signer, error) {
 	if err := errors.Join(errBase, errBucket, errKey, checkHMAC(op)); err != nil {
 		return nil, err
 	}
-	return &Signer{base: b, bucket: c.Bucket, key: c.Key, source: c.Keys, clock: pipeline.NewClock(c.Clock, b.host), macs: sigv4.NewCache(newMAC)}, nil
+	return &Signer{base: b, bucket: c.Bucket, key: c.Key, source: c.Keys, clock: pipeline.NewClock(c.Clock, b.host),
+		mac: newMAC(c.Key.Secret, struct{}{}), macs: sigv4.NewCache(newMAC)}, nil
 }
 
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,
@@ -199,7 +201,11 @@ func (s *Signer) presign(ctx context.Context, d *draft, dst []byte, r *signer.Re
 func (s *Signer) sign(ctx context.Context, d *draft, url []byte, start int, sep byte) []byte {
 	url = appendExpiry(append(url, sep), '&', d.plan.End, d.key.Name)
 	trace(ctx, url[start:])
-	return s.macs.Key(d.key.Secret, struct{}{}).appendSignature(url, '&', url[start:])
+	m := s.mac
+	if s.source != nil {
+		m = s.macs.Key(d.key.Secret, struct{}{})
+	}
+	return m.appendSignature(url, '&', url[start:])
 }
 
 // plan lays out the life of a signature and gets the key for it.

@@ -172,7 +172,7 @@ func newRSAKey(op pipeline.Op, field, email string, k crypto.Signer) (*rsaKey, e
 		own.Precompute() // a key without it signs in twice the time
 		k = &own
 	}
-	return &rsaKey{email: email, sign: k.Sign, size: public.Size()}, nil
+	return &rsaKey{email: email, sign: k.Sign, size: public.Size(), local: local}, nil
 }
 
 const minRSABits = 1024
@@ -190,6 +190,7 @@ type rsaKey struct {
 	email, keyID string
 	sign         func(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error)
 	size         int
+	local        bool // in memory, not in an HSM
 }
 
 func (k *rsaKey) ID() string           { return k.email }

@@ -26,6 +26,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -638,6 +639,50 @@ func walk(v reflect.Value, seen map[uintptr]bool, found func([]byte)) {
 		}
 		for i := range v.Len() {
 			walk(v.Index(i), seen, found)
+		}
+	}
+}
+
+// Keys that take long are used several times at once by signer.PresignAll, and the URLs are those of one after the other.
+func TestPresignAll(t *testing.T) {
+	remote, err := gcs.RemoteKey(account, 0, rsaKey(t).Sign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := gcs.RSAKey(account, struct{ crypto.Signer }{testKeys()[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		key      gcs.Key
+		parallel int
+	}{
+		"HMAC":            {hmacKey(t), 1},
+		"RSA in memory":   {rsaKey(t), runtime.GOMAXPROCS(0)},
+		"RSA in a KMS":    {kept, 16},
+		"IAM's, perhaps":  {remote, 16},
+		"somebody else's": {struct{ gcs.Key }{rsaKey(t)}, 16},
+	} {
+		s := newSigner(t, func(c *gcs.Config) { c.Key = tt.key })
+		if n := s.Parallel(); n != tt.parallel {
+			t.Errorf("%s: %d at once, want %d", name, n, tt.parallel)
+		}
+		i := 0
+		for p, err := range signer.PresignAll(ctx, s, func(yield func(signer.Request) bool) {
+			for i := range 20 {
+				if !yield(signer.Request{Key: fmt.Sprint("k", i), Expires: time.Minute}) {
+					return
+				}
+			}
+		}) {
+			one, oneErr := s.Presign(ctx, signer.Request{Key: fmt.Sprint("k", i), Expires: time.Minute})
+			if err != nil || oneErr != nil || p.URL != one.URL {
+				t.Fatalf("%s: the pair %d is %v, %v, want %v, %v", name, i, p, err, one, oneErr)
+			}
+			i++
+		}
+		if i != 20 {
+			t.Errorf("%s: %d pairs", name, i)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestURL(t *testing.T) {
 		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "put", "k"}, "https://acc.blob.core.windows.net/photos/k?",
 			map[string]string{"sp": "cw", "sr": "b"}, "send X-Ms-Blob-Type: BlockBlob\n"},
 		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "-best-effort", "list", "dir/"}, "https://acc.blob.core.windows.net/photos?",
-			map[string]string{"sp": "l", "sr": "c", "comp": "list", "prefix": "dir/"}, "not enforced: Query: prefix\n"},
+			map[string]string{"sp": "l", "sr": "c", "comp": "list", "prefix": "dir/"}, "not enforced: Query.prefix\n"},
 		{[]string{"-provider", "oss", "-bucket", "photos", "-region", "cn-hangzhou", "-window", "5m", "get", "k"}, "https://photos.oss-cn-hangzhou.aliyuncs.com/k?",
 			map[string]string{"x-oss-expires": "1200"}, ""},
 		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "get", "k"}, "https://cdn.example/k?",

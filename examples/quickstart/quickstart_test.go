@@ -78,7 +78,7 @@ func TestProviders(t *testing.T) {
 		"s3":    {"refused  403 AccessDenied: Request has expired", "refused  403 SignatureDoesNotMatch: "},
 		"gcs":   {"refused  400 ExpiredToken: Invalid argument. The provided token has expired. Request signature expired at: "},
 		"cdn":   {"refused  403: Forbidden", "refused  403 AccessDenied: Access denied. Anonymous caller", "not enforced: Response.ContentDisposition"},
-		"azure": {"Signature did not match", "Signature not valid in the specified time frame", "not enforced: Header: Content-Type", "error    azure: presign: Header: unsupported"},
+		"azure": {"Signature did not match", "Signature not valid in the specified time frame", "not enforced: Header.Content-Type", "error    azure: presign: Header: unsupported"},
 		"oss":   {"refused  403 AccessDenied: Request has expired"},
 	} {
 		var out bytes.Buffer

@@ -4,20 +4,32 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/cloudsigner/cloudsigner/clock"
+	"github.com/cloudsigner/cloudsigner/internal/storefake"
+	"github.com/cloudsigner/cloudsigner/s3"
+	"github.com/cloudsigner/cloudsigner/signer"
 )
 
 // This file is what a real browser makes of our pages: Debian's Chromium, without a window.
@@ -184,4 +196,73 @@ func pixels(picture image.Image, want color.RGBA) (n int) {
 		}
 	}
 	return n
+}
+
+// TestStableImages opens a page of images ten times. With a Window its URLs stay, and the browser fetches each image once; without
+// one it fetches each ten times.
+func TestStableImages(t *testing.T) {
+	const images, visits = 5, 10
+	store := must(storefake.Start(storefake.Config{Bucket: bucket, Region: region}))(t)
+	t.Cleanup(func() { store.Close() })
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 8, 8))); err != nil {
+		t.Fatal(err)
+	}
+	for n := range images {
+		if err := store.Put(fmt.Sprintf("%d.png", n), picture.Bytes(), http.Header{"Content-Type": {"image/png"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var now atomic.Int64 // seconds: every visit is one later
+	now.Store(time.Now().Unix())
+	s := must(s3.New(s3.Config{Region: region, Bucket: bucket, Endpoint: store.Endpoint(), Addressing: signer.AddressingPath, Credentials: store.Credentials,
+		Clock: clock.Func(func() time.Time { return time.Unix(now.Load(), 0) })}))(t)
+	var fetched atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/favicon.ico" {
+			http.NotFound(w, r)
+			return
+		}
+		if r.URL.Path != "/page" {
+			fetched.Add(1)
+			r.Host = store.Endpoint().Host // which is what was signed
+			httputil.NewSingleHostReverseProxy(store.Endpoint()).ServeHTTP(w, r)
+			return
+		}
+		window, _ := time.ParseDuration(r.URL.Query().Get("window"))
+		io.WriteString(w, "<!doctype html><title>images</title>")
+		for n := range images {
+			p, err := s.Presign(r.Context(), signer.Request{Key: fmt.Sprintf("%d.png", n), Expires: time.Hour, Window: window,
+				Response: signer.ResponseHeaders{CacheControl: "private, max-age=600"}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			u := must(url.Parse(p.URL))(t)
+			fmt.Fprintf(w, `<img src="%s" alt="">`, html.EscapeString(u.RequestURI()))
+		}
+	}))
+	t.Cleanup(front.Close)
+	ctx := openBrowser(t)
+	for _, c := range []struct {
+		window string
+		want   int64
+	}{{"15m", images}, {"0s", images * visits}} {
+		fetched.Store(0)
+		for range visits {
+			var loaded int
+			err := chromedp.Run(ctx,
+				chromedp.Navigate(front.URL+"/page?window="+c.window),
+				chromedp.Evaluate(`[...document.images].filter(i => i.complete && i.naturalWidth == 8).length`, &loaded),
+				chromedp.Navigate("about:blank"),
+			)
+			if err != nil || loaded != images {
+				t.Fatalf("%d of %d images, %v", loaded, images, err)
+			}
+			now.Add(1)
+		}
+		if got := fetched.Load(); got != c.want {
+			t.Errorf("with a window of %s, %d visits fetch %d images, want %d", c.window, visits, got, c.want)
+		}
+	}
 }

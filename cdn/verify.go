@@ -101,7 +101,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 		}
 	}
 	if v.inbound == nil {
-		v.inbound = pipeline.DirectInbound
+		v.inbound = pipeline.DirectHost
 	}
 	return v, nil
 }

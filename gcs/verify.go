@@ -101,7 +101,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	}
 	inbound := c.Inbound
 	if inbound == nil {
-		inbound = pipeline.DirectInbound
+		inbound = pipeline.DirectHost
 	}
 	return &Verifier{
 		accounts: slices.Clone(c.Accounts),

@@ -99,7 +99,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	}
 	inbound := c.Inbound
 	if inbound == nil {
-		inbound = pipeline.DirectInbound
+		inbound = pipeline.DirectHost
 	}
 	return &Verifier{endpoint: e, lookup: c.Lookup, inbound: inbound, clock: clk, leeway: leeway, acceptV1: c.AcceptV1,
 		keys: sigv4.NewCache(family().NewKey)}, nil

@@ -83,7 +83,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	}
 	inbound := c.Inbound
 	if inbound == nil {
-		inbound = pipeline.DirectInbound
+		inbound = pipeline.DirectHost
 	}
 	places := pipeline.Locations{Scheme: e.scheme, Hosts: e.hosts(), AnyHost: addressing == signer.AddressingPath && !e.custom,
 		Base: e.base, Addressing: addressing}
@@ -159,7 +159,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	if err != nil {
 		return nil, err
 	}
-	stamp := sigv4.StampOf(c.date.Unix())
+	stamp := sigv4.Stamp([]byte(c.stamp))
 	sc := scope{Scope: sigv4.Scope{Date: stamp.Date(), Region: c.Region, Service: c.Service}, regionSet: c.regionSet}
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
 	w.Trace(ctx)

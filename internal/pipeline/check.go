@@ -196,7 +196,8 @@ func chosenProblem(name string, values []string) string {
 		return "has no value; give it one or leave it out"
 	}
 	var buf folded
-	switch string(buf.fold(name)) {
+	low := buf.fold(name)
+	switch string(low) {
 	case "host":
 		return "is the endpoint's; configure it there"
 	case "authorization":
@@ -212,7 +213,7 @@ func chosenProblem(name string, values []string) string {
 	case "x-amz-date", "x-amz-security-token", "x-amz-region-set", "x-goog-date", "x-oss-date", "x-oss-security-token", "x-ms-date":
 		return "belongs to a signature, which the signer makes; leave it out"
 	}
-	if Unsignable(name) {
+	if unsignable(low) {
 		return "cannot be signed, because it changes on the way; leave it out"
 	}
 	return ""
@@ -222,7 +223,11 @@ func chosenProblem(name string, values []string) string {
 // those that clients, proxies and tracers change.
 func Unsignable(name string) bool {
 	var buf folded
-	switch string(buf.fold(name)) {
+	return unsignable(buf.fold(name))
+}
+
+func unsignable(low []byte) bool {
+	switch string(low) {
 	case "authorization", "accept-encoding", "user-agent", "expect", "traceparent", "tracestate", "baggage",
 		"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
 		"transfer-encoding", "upgrade", "x-amzn-trace-id":
@@ -387,7 +392,7 @@ func token(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0:
 		default:
 			return false
 		}

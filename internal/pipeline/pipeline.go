@@ -92,12 +92,18 @@ func Leeway(op Op, d time.Duration) (time.Duration, error) {
 
 // DirectInbound is the origin of a request that no proxy stands in front of.
 func DirectInbound(r *http.Request) (signer.Inbound, error) {
+	in, err := DirectHost(r)
+	if client, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		in.ClientIP = client.Addr()
+	}
+	return in, err
+}
+
+// DirectHost is DirectInbound without the client, for schemes that do not look at it.
+func DirectHost(r *http.Request) (signer.Inbound, error) {
 	in := signer.Inbound{Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
 		in.Scheme = "https"
-	}
-	if client, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		in.ClientIP = client.Addr()
 	}
 	return in, nil
 }

@@ -105,23 +105,23 @@ func unescape(s string, plus byte) (string, error) {
 	b.Grow(len(s))
 	done := 0
 	for i := 0; i < len(s); i++ {
-		c, next := s[i], i+1
-		switch {
-		case c == '%':
+		c := s[i]
+		switch c {
+		case '%':
 			u, ok := unhex(s[i:])
 			if !ok {
 				return "", ErrEscape
 			}
-			c, next = u, i+3
-		case c == '+' && plus != '+':
-			c = plus
+			b.WriteString(s[done:i])
+			b.WriteByte(u)
+			i += 2
+		case '+':
+			b.WriteString(s[done:i])
+			b.WriteByte(plus)
 		default:
 			continue
 		}
-		b.WriteString(s[done:i])
-		b.WriteByte(c)
-		done = next
-		i = next - 1
+		done = i + 1
 	}
 	b.WriteString(s[done:])
 	return b.String(), nil

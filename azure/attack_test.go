@@ -308,3 +308,57 @@ func TestAttackBodyInChunks(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// d deletes, and y deletes for good. A spelling that some servers take for "permanent" must not pass for none.
+func TestAttackDeleteTypes(t *testing.T) {
+	for _, tt := range []struct {
+		sp, deletetype string
+		ok             bool
+	}{{"d", "", true}, {"y", "&deletetype=permanent", true}, {"d", "&deletetype=permanent", false}, {"d", "&deletetype=Permanent", false}, {"d", "&deletetype=permanent%20", false}, {"d", "&deletetype=", false},
+		{"d", "&DeleteType=permanent", false}, {"dy", "&deletetype=PERMANENT", false}} {
+		query := sign(t, newSigner(t), azure.SAS{Permissions: tt.sp, Expires: time.Hour}) + "&snapshot=2026-11-20T01%3A02%3A03.4567890Z" + tt.deletetype
+		in := arrive(httptest.NewRequest("DELETE", "https://myaccount.blob.core.windows.net/photos/k?"+query, nil))
+		if g, err := newVerifier(t).Verify(ctx, in); tt.ok != (err == nil) {
+			t.Errorf("sp=%s%s: %+v, %v", tt.sp, tt.deletetype, g, err)
+		}
+	}
+}
+
+// A parameter has thousands of spellings, of which none is worth an error of its own.
+func TestAttackSpellings(t *testing.T) {
+	const name = "deletetype"
+	var query strings.Builder
+	for n := range 1 << len(name) {
+		query.WriteByte('&')
+		for i := range len(name) {
+			query.WriteByte(name[i] - byte(n>>i&1)*32)
+		}
+	}
+	in := arrive(httptest.NewRequest("GET", "https://myaccount.blob.core.windows.net/photos/k?"+sign(t, newSigner(t), azure.SAS{Blob: "k", Permissions: "r", Expires: time.Hour})+query.String(), nil))
+	if _, err := newVerifier(t).Verify(ctx, in); !errors.Is(err, signer.ErrMalformed) || len(flat(err)) > 2 {
+		t.Errorf("%d errors", len(flat(err)))
+	}
+}
+
+// Headers are signed as lines, without a list of their names: one with a line feed in it would pass for two, and the other could be
+// left out. net/http delivers none, but another server may.
+func TestAttackHeaderMadeOfTwo(t *testing.T) {
+	req := request(t, "PUT", "https://myaccount.blob.core.windows.net/photos/k", "", "X-Ms-Blob-Type", "BlockBlob", "X-Ms-Lease-Id", "1", "If-None-Match", "*")
+	if err := newSigner(t).Sign(ctx, req); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newSigner(t, delegated, version("2026-04-06")).Presign(ctx, signer.Request{Method: "PUT", Key: "k", Expires: time.Hour,
+		Header: http.Header{"X-Ms-Blob-Type": {"BlockBlob"}, "X-Ms-Lease-Id": {"1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := received(t, p, nil)
+	short.RequestURI = strings.Replace(short.RequestURI, "srh=x-ms-blob-type%2Cx-ms-lease-id", "srh=x-ms-blob-type", 1)
+	for name, in := range map[string]*http.Request{"a header": arrive(req), "a URL": short} {
+		in.Header["X-Ms-Blob-Type"] = []string{"BlockBlob\nx-ms-lease-id:1"}
+		delete(in.Header, "X-Ms-Lease-Id")
+		if g, err := newVerifier(t).Verify(ctx, in); !errors.Is(err, signer.ErrMalformed) && !errors.Is(err, signer.ErrMismatch) {
+			t.Errorf("%s: %+v, %v", name, g, err)
+		}
+	}
+}

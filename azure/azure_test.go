@@ -163,7 +163,11 @@ func TestNewErrors(t *testing.T) {
 			wantError(t, err, tt.class, tt.field)
 		})
 	}
-	_, err := azure.New(azure.Config{Container: "A", Version: "x"})
+	_, err := azure.New(config(t, func(c *azure.Config) { c.Keys = azure.Key{} }))
+	if err == nil || !strings.Contains(err.Error(), "did SharedKey return an error") || strings.Contains(err.Error(), `""`) {
+		t.Errorf("the zero Key: %v", err)
+	}
+	_, err = azure.New(azure.Config{Container: "A", Version: "x"})
 	for _, field := range []string{"Account", "Container", "Version", "Keys"} {
 		if err == nil || !strings.Contains(err.Error(), ": "+field+":") {
 			t.Errorf("%s is not reported: %v", field, err)
@@ -172,21 +176,23 @@ func TestNewErrors(t *testing.T) {
 }
 
 func TestSharedKeyErrors(t *testing.T) {
-	for _, tt := range []struct{ name, account, key, field string }{
-		{"no account", "", accountKey, "Account"},
-		{"no key", "myaccount", "", "Key"},
-		{"not base64", "myaccount", "my secret key!", "Key"},
-		{"cut off", "myaccount", accountKey[:len(accountKey)-1], "Key"},
-		{"with a line feed", "myaccount", accountKey + "\n", "Key"},
-		{"with a blank", "myaccount", " " + accountKey, "Key"},
-		{"base64 for URLs", "myaccount", strings.ReplaceAll(accountKey, "/", "_"), "Key"},
-		{"bits too many", "myaccount", "AAB=", "Key"},
+	for _, tt := range []struct{ name, account, key, field, says string }{
+		{"no account", "", accountKey, "Account", "name the storage account"},
+		{"no key", "myaccount", "", "Key", "access keys"},
+		{"not base64", "myaccount", "my secret key!", "Key", "not base64"},
+		{"cut off", "myaccount", accountKey[:len(accountKey)-1], "Key", "not base64"},
+		{"with a line feed", "myaccount", accountKey + "\n", "Key", "trim it"},
+		{"with a blank", "myaccount", " " + accountKey, "Key", "trim it"},
+		{"with a line feed in it", "myaccount", accountKey[:40] + "\n" + accountKey[40:], "Key", "not base64"},
+		{"a connection string", "myaccount", "DefaultEndpointsProtocol=https;AccountName=myaccount;AccountKey=" + accountKey + ";EndpointSuffix=core.windows.net\n", "Key", "value of its AccountKey"},
+		{"base64 for URLs", "myaccount", strings.ReplaceAll(accountKey, "/", "_"), "Key", "not base64"},
+		{"bits too many", "myaccount", "AAB=", "Key", "not base64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := azure.SharedKey(tt.account, tt.key)
 			wantError(t, err, signer.ErrCredentials, tt.field)
-			if err != nil && strings.Contains(err.Error(), "secret key!") {
-				t.Errorf("the key is in %v", err)
+			if err != nil && (strings.Contains(err.Error(), "secret key!") || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("the key is in it, or %q is not: %v", tt.says, err)
 			}
 		})
 	}
@@ -356,6 +362,78 @@ func TestPresignErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// All that is wrong with a Request is reported, and nothing twice.
+func TestPresignReportsAll(t *testing.T) {
+	r := signer.Request{Method: "POST", Bucket: "A", Key: `a\b`, Query: url.Values{"timeout": {"5"}, "prefix": {"x"}}, Header: http.Header{"Range": {"x"}, "Content-Length": {"5"}},
+		SourceIP: netip.MustParsePrefix("::1/128")}
+	for _, tt := range []struct {
+		name   string
+		edit   func(*signer.Request)
+		conf   []func(*azure.Config)
+		fields []string
+	}{
+		{"a service SAS", func(r *signer.Request) {}, nil, []string{"Bucket", "Expires", "Header", "Header", "Key", "Method", "Query", "Query", "SourceIP"}},
+		{"with an account key that a source gives", func(r *signer.Request) {}, []func(*azure.Config){func(c *azure.Config) { c.Keys = source(func() (azure.Key, error) { panic("asked for") }) }},
+			[]string{"Bucket", "Expires", "Header", "Header", "Key", "Method", "Query", "Query", "SourceIP"}},
+		{"overrides", func(r *signer.Request) { *r = signer.Request{Key: "k", Response: signer.ResponseHeaders{Expires: "0"}} }, nil, []string{"Expires", "Response.Expires"}},
+		{"signed headers, which only a key tells", func(r *signer.Request) {
+			r.Header, r.Query = http.Header{"Content-Length": {"5"}, "A": {"1", "2"}}, url.Values{"a": {"1", "2"}, "b": {"1"}, "B": {"1"}}
+		},
+			[]func(*azure.Config){delegated, version("2026-04-06")}, []string{"Bucket", "Expires", "Key", "Method", "SourceIP"}},
+		{"signed headers", func(r *signer.Request) {
+			*r = signer.Request{Key: "k", Expires: time.Hour, Header: http.Header{"Content-Length": {"5"}, "A": {"1", "2"}}, Query: url.Values{"a": {"1", "2"}, "b": {"1"}, "B": {"1"}}}
+		}, []func(*azure.Config){delegated, version("2026-04-06")}, []string{"Header", "Header", "Query", "Query"}},
+		{"a list by HEAD", func(r *signer.Request) { *r = signer.Request{Method: "HEAD", Expires: time.Hour} }, nil, []string{"Method"}},
+		{"a container to be written", func(r *signer.Request) { *r = signer.Request{Method: "PUT", Expires: time.Hour} }, nil, []string{"Key"}},
+	} {
+		asked := r
+		tt.edit(&asked)
+		_, err := newSigner(t, tt.conf...).Presign(ctx, asked)
+		var fields []string
+		for _, one := range flat(err) {
+			var e *signer.Error
+			if errors.As(one, &e) {
+				fields = append(fields, e.Field)
+			}
+		}
+		if slices.Sort(fields); !slices.Equal(fields, tt.fields) {
+			t.Errorf("%s: %q, want %q: %v", tt.name, fields, tt.fields, err)
+		}
+	}
+}
+
+// No parameter carries the override of Expires, so BestEffort cannot send it, and the error does not advise it.
+func TestPresignExpiresHasNoParameter(t *testing.T) {
+	_, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Hour, BestEffort: true, Response: signer.ResponseHeaders{Expires: "0"}})
+	wantError(t, err, signer.ErrUnsupported, "Response.Expires")
+	if err != nil && (!strings.Contains(err.Error(), "has no parameter") || strings.Contains(err.Error(), "BestEffort")) {
+		t.Error(err)
+	}
+}
+
+// The deletion of a version has a permission of its own.
+func TestPresignDeleteVersion(t *testing.T) {
+	r := signer.Request{Method: "DELETE", Key: "k", Expires: time.Hour, Query: url.Values{"versionid": {"2026-11-20T01:02:03.4567890Z"}}}
+	p, err := newSigner(t).Presign(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := newVerifier(t).Verify(ctx, received(t, p, nil)); err != nil || g.Permissions != "x" || g.Query.Get("versionid") != "2026-11-20T01:02:03.4567890Z" {
+		t.Errorf("%+v, %v", g, err)
+	}
+	bare, _, _ := strings.Cut(p.URL, "&sv=")
+	bare, _, _ = strings.Cut(bare, "sv=")
+	req, err := http.NewRequest("DELETE", strings.TrimSuffix(bare, "&"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q, err := newSigner(t).PresignRequest(ctx, req, signer.Options{Expires: time.Hour}); err != nil || q.URL != p.URL {
+		t.Errorf("Presign has %s, PresignRequest %v, %v", p.URL, q, err)
+	}
+	_, err = newSigner(t, version("2018-11-09")).Presign(ctx, r)
+	wantError(t, err, signer.ErrUnsupported, "Query")
 }
 
 // A length that cannot be limited is not called a header of a later version.

@@ -68,6 +68,7 @@ func (r *visit) readSAS() (c claim) {
 		for n, values := range r.query {
 			if len(values) > 1 && n == name || n != name && strings.EqualFold(n, name) {
 				r.Errs = append(r.Errs, r.Op.Refusal(signer.ErrMalformed, name, codeNoSuchValue, "it is there twice, or not in lower case"))
+				break // it has many spellings
 			}
 		}
 	}
@@ -354,6 +355,7 @@ func (r *visit) between(from, to string, start, end time.Time, leeway time.Durat
 func (r *visit) checkPermissions(c *claim) {
 	need := operation(pipeline.MethodOf(r.req.Method), r.level(), c.kind == accountSAS, r.query)
 	switch {
+	case r.container == "" && c.kind != accountSAS: // said already
 	case need == "":
 		r.Errs = append(r.Errs, r.Op.Refusal(signer.ErrScope, "sp", codeFailure, "no %v allows this operation", c.kind))
 	case !strings.ContainsAny(c.sp, need):

@@ -138,16 +138,9 @@ func (e *endpoint) split(op pipeline.Op, path, restype string, secondary bool) (
 	if err != nil {
 		return "", "", op.Refusal(signer.ErrMalformed, "URL", "InvalidUri", "its path: %w", err)
 	}
-	base, err := wire.UnescapePath(e.base)
-	if err != nil {
-		return "", "", err // unreachable: we encoded it
-	}
-	rest, ok := strings.CutPrefix(path, base)
-	if secondary && e.inPath && strings.HasPrefix(rest, "-secondary") {
-		rest = strings.TrimPrefix(rest, "-secondary")
-	}
-	if !ok || rest != "" && rest[0] != '/' {
-		return "", "", op.Refusal(signer.ErrScope, "URL", "InvalidUri", "its path is not under %q", base)
+	rest, ok := e.below(path, secondary)
+	if !ok {
+		return "", "", op.Refusal(signer.ErrScope, "URL", "InvalidUri", "its path is not under %q", e.base)
 	}
 	rest = strings.TrimPrefix(rest, "/")
 	container, blob, object := strings.Cut(rest, "/")
@@ -161,4 +154,17 @@ func (e *endpoint) split(op pipeline.Op, path, restype string, secondary bool) (
 		return "", "", op.Refusal(signer.ErrMalformed, "URL", "InvalidUri", `its blob's name holds a NUL, a \ or invalid UTF-8`)
 	}
 	return container, blob, nil
+}
+
+// below is what a decoded path has behind that of the account.
+func (e *endpoint) below(path string, secondary bool) (rest string, ok bool) {
+	base, err := wire.UnescapePath(e.base)
+	if err != nil {
+		return "", false // unreachable: we encoded it
+	}
+	rest, ok = strings.CutPrefix(path, base)
+	if secondary && e.inPath {
+		rest = strings.TrimPrefix(rest, "-secondary")
+	}
+	return rest, ok && (rest == "" || rest[0] == '/')
 }

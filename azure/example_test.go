@@ -258,3 +258,46 @@ func ExampleVerifier() {
 	// GET photos cat.jpg r
 	// 403 signature: out of scope
 }
+
+// A server that accepts both keys of an account while they are rotated.
+func ExampleNewVerifier_keyRing() {
+	first, err := azure.SharedKey("myaccount", emulatorKey)
+	if err != nil {
+		log.Fatal(err)
+	}
+	second, err := azure.SharedKey("myaccount", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ring, err := signer.NewKeyRing(second, first)
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := azure.NewVerifier(azure.VerifierConfig{Account: "myaccount", AccountKeys: func(context.Context) (secrets []signer.Secret, err error) {
+		for _, k := range ring.Keys() {
+			secrets = append(secrets, k.Secret())
+		}
+		return secrets, nil
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, key := range []azure.Key{first, second} { // two clients, one of which has the new key
+		s, err := azure.New(azure.Config{Account: "myaccount", Container: "photos", Keys: key})
+		if err != nil {
+			log.Fatal(err)
+		}
+		p, err := s.Presign(context.Background(), signer.Request{Key: "cat.jpg", Expires: time.Minute})
+		if err != nil {
+			log.Fatal(err)
+		}
+		g, err := v.Verify(context.Background(), httptest.NewRequest("GET", p.URL, nil))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(g.Key)
+	}
+	// Output:
+	// cat.jpg
+	// cat.jpg
+}

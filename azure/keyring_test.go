@@ -54,6 +54,12 @@ func TestKeyRing(t *testing.T) {
 	if _, err := signer.NewKeyRing(one, key("1")); err == nil {
 		t.Error("one key is in the ring twice")
 	}
+	if _, err := signer.NewKeyRing(azure.Key{}); !errors.Is(err, signer.ErrCredentials) {
+		t.Errorf("the zero Key is in a ring: %v", err)
+	}
+	if _, err := signer.NewKeyRing(one, azure.Key{}); !errors.Is(err, signer.ErrCredentials) {
+		t.Errorf("the zero Key is in a ring: %v", err)
+	}
 }
 
 // A key for users of another tenant has a parameter that versions before 2025-07-05 do not sign.

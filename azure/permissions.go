@@ -64,8 +64,8 @@ func operation(method string, level byte, account bool, query url.Values) string
 	comp, container := query.Get("comp"), query.Get("restype") == "container"
 	reading := method == http.MethodGet || method == http.MethodHead
 	switch op := method + " " + comp; {
-	case level == 'o' && query.Has("restype"):
-		return ""
+	case level == 'o' && query.Has("restype"), query.Has("deletetype") && query.Get("deletetype") != "permanent":
+		return "" // in another spelling perhaps, which somebody may take for the one that needs y
 	case level == 'o':
 		switch {
 		case reading && (comp == "" || comp == "metadata" || comp == "blocklist" || comp == "pagelist"), op == "POST query":

@@ -90,12 +90,16 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 		container = s.container
 	}
 	t := token{sv: s.version, si: a.Policy, saoid: a.AuthorizedOID, suoid: a.UnauthorizedOID, scid: a.CorrelationID, sduoid: a.DelegatedUserOID}
-	name := a.Blob + a.Directory // one of them
+	name, field := a.Blob, "Blob"
+	if name == "" {
+		name, field = a.Directory, "Directory"
+	}
+	errPlace := t.place(op, &a)
 	errs := []error{
-		pipeline.CheckRequest(op, &signer.Request{Key: name, Query: a.Query, Header: a.Header, Response: a.Response}, http.MethodGet),
+		checkRequest(op, &a, field, name),
 		s.endpoint.checkContainer(op, "Container", container),
-		checkBlob(op, "Blob, Directory", name, s.version),
-		t.place(op, &a),
+		checkBlob(op, field, name, s.version),
+		errPlace,
 		t.override(op, &a.Response),
 		t.limit(op, a.FirstIP, a.LastIP, a.Protocol, a.EncryptionScope),
 		t.authorize(op, &a),
@@ -104,7 +108,7 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 	errs = append(errs, err)
 	if err == nil {
 		errs = append(errs, t.checkFields(op, key.delegation != nil))
-		if len(a.Header)+len(a.Query) > 0 {
+		if len(a.Header)+len(a.Query) > 0 && errPlace == nil {
 			_, err := t.cover(op, w, key.delegation != nil, &signer.Request{Key: "-", Header: a.Header, Query: a.Query})
 			errs = append(errs, err)
 		}
@@ -139,6 +143,15 @@ func (s *Signer) SAS(ctx context.Context, a SAS) (*signer.Presigned, error) {
 	return p, nil
 }
 
+// checkRequest is pipeline.CheckRequest for a SAS, whose Key has another name.
+func checkRequest(op pipeline.Op, a *SAS, field, name string) error {
+	errKey := pipeline.CheckRequest(op, &signer.Request{Key: name}, http.MethodGet)
+	if e := (*signer.Error)(nil); errors.As(errKey, &e) {
+		e.Field = field
+	}
+	return errors.Join(errKey, pipeline.CheckRequest(op, &signer.Request{Query: a.Query, Header: a.Header, Response: a.Response}, http.MethodGet))
+}
+
 // planSAS is plan for a SAS, which can have a start of its own, or times that are in its policy.
 func (s *Signer) planSAS(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, a *SAS, container, name string) (key Key, err error) {
 	if a.Policy != "" && a.Expires == 0 {
@@ -148,8 +161,8 @@ func (s *Signer) planSAS(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, 
 		now, offset := s.clock.Read()
 		w.Plan, w.Offset = pipeline.Plan{}, offset
 		key, err = s.key(ctx, op, now.Unix())
-		if !a.Start.IsZero() {
-			w.Plan.Start = a.Start.Unix()
+		if err == nil && !a.Start.IsZero() {
+			err = startAt(op, &w.Plan, &key, a.Start)
 		}
 	} else {
 		key, err = s.plan(ctx, op, w, &pipeline.Ask{Expires: a.Expires, Window: a.Window, Bucket: container, Key: name, AllowShorter: a.AllowShorter})
@@ -163,9 +176,12 @@ func (s *Signer) planSAS(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, 
 	return key, err
 }
 
-// startAt moves the beginning of a SAS to where the caller wants it.
+// startAt moves the beginning of a SAS to where the caller wants it. The end of plan is 0 if the policy has it.
 func startAt(op pipeline.Op, plan *pipeline.Plan, key *Key, start time.Time) error {
-	if start.Unix() < 0 || start.Unix() >= plan.End {
+	if start.Unix() <= 0 || start.UTC().Year() > 9999 {
+		return op.Errorf(signer.ErrLifetime, "Start", "the year %d is none in which a SAS can start; leave it out for now", start.UTC().Year())
+	}
+	if plan.End != 0 && start.Unix() >= plan.End {
 		return op.Errorf(signer.ErrLifetime, "Start", "%s is not before the end, %s; start earlier or make Expires longer",
 			start.UTC().Format(time.RFC3339), pipeline.Time(plan.End).Format(time.RFC3339))
 	}
@@ -179,17 +195,21 @@ func startAt(op pipeline.Op, plan *pipeline.Plan, key *Key, start time.Time) err
 
 // place sets the kind of resource, sr and what goes with it.
 func (t *token) place(op pipeline.Op, a *SAS) error {
+	moment := "Snapshot"
+	if a.Snapshot == "" || !printable(a.VersionID) {
+		moment = "VersionID"
+	}
 	switch {
 	case a.Blob != "" && a.Directory != "":
 		return op.Errorf(signer.ErrRequest, "Directory", "a SAS is for a blob or for a directory; leave one of the two out")
 	case a.Blob == "" && (a.Snapshot != "" || a.VersionID != ""):
-		return op.Errorf(signer.ErrRequest, "Snapshot, VersionID", "they are those of a blob; set Blob")
+		return op.Errorf(signer.ErrRequest, moment, "it is that of a blob; set Blob")
 	case a.Snapshot != "" && a.VersionID != "":
-		return op.Errorf(signer.ErrRequest, "Snapshot, VersionID", "a SAS is for one snapshot or for one version; leave one of the two out")
+		return op.Errorf(signer.ErrRequest, "VersionID", "a SAS is for one snapshot or for one version; leave it out, or Snapshot")
 	case a.Query.Has("snapshot") || a.Query.Has("versionid"):
 		return op.Errorf(signer.ErrRequest, "Query", "snapshot and versionid have fields of their own; set Snapshot or VersionID")
 	case !printable(a.Snapshot) || !printable(a.VersionID):
-		return op.Errorf(signer.ErrRequest, "Snapshot, VersionID", "it holds a character that no time has; write it as the service returned it")
+		return op.Errorf(signer.ErrRequest, moment, "it holds a character that no time has; write it as the service returned it")
 	case a.Directory != "":
 		t.sr, t.sdd = "d", strconv.Itoa(1+strings.Count(strings.TrimSuffix(a.Directory, "/"), "/"))
 		if a.Directory[0] == '/' || strings.Contains(a.Directory, "//") {
@@ -209,7 +229,7 @@ func (t *token) place(op pipeline.Op, a *SAS) error {
 			t.sr, t.moment = "bv", a.VersionID
 		}
 		if t.moment != "" && t.sv < v2018 {
-			return op.Errorf(signer.ErrRequest, "Snapshot, VersionID", "a SAS for a snapshot or version needs Version %s or later", v2018)
+			return op.Errorf(signer.ErrRequest, moment, "a SAS for a snapshot or version needs Version %s or later", v2018)
 		}
 	}
 	return nil
@@ -235,8 +255,10 @@ func (t *token) limit(op pipeline.Op, first, last netip.Addr, protocol, scope st
 	switch {
 	case last.IsValid() && !first.IsValid():
 		return op.Errorf(signer.ErrRequest, "FirstIP", "LastIP without FirstIP; a single address is FirstIP alone")
-	case first.IsValid() && !first.Is4() || last.IsValid() && !last.Is4():
-		return op.Errorf(signer.ErrUnsupported, "FirstIP, LastIP", "a SAS can be limited to IPv4 addresses, in every version; leave IPv6 out")
+	case first.IsValid() && !first.Is4():
+		return op.Errorf(signer.ErrUnsupported, "FirstIP", "%v: a SAS can be limited to IPv4 addresses, in every version; leave IPv6 out", first)
+	case last.IsValid() && !last.Is4():
+		return op.Errorf(signer.ErrUnsupported, "LastIP", "%v: a SAS can be limited to IPv4 addresses, in every version; leave IPv6 out", last)
 	case last.IsValid() && last.Less(first):
 		return op.Errorf(signer.ErrRequest, "LastIP", "%v is before FirstIP %v; exchange them", last, first)
 	case protocol != "" && protocol != "https" && protocol != "https,http":
@@ -276,7 +298,7 @@ func (t *token) checkFields(op pipeline.Op, delegation bool) error {
 		}
 	}
 	if t.saoid != "" && t.suoid != "" {
-		return op.Errorf(signer.ErrRequest, "AuthorizedOID, UnauthorizedOID", "they exclude each other; leave one of the two out")
+		return op.Errorf(signer.ErrRequest, "UnauthorizedOID", "it excludes AuthorizedOID; leave one of the two out")
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ const (
 	sharedKeyLite = "SharedKeyLite"
 )
 
-// Sign signs req in its headers, in place, with Shared Key, which needs an account key; for whatever host its URL names. Set the
+// Sign signs req in its headers, in place, with Shared Key, which needs an account key; for whatever host its URL names, but where
+// the Endpoint has the account in its path, or another base path, only for a URL under that (ErrRequest). Set the
 // headers and the body first: what is added later is not covered. It sets Authorization and x-ms-date, and x-ms-version unless
 // the caller did. See signer.RequestSigner for its contract.
 //
@@ -48,6 +49,9 @@ func (s *Signer) signHeader(ctx context.Context, req *http.Request, scheme strin
 	}
 	if err := checkConflict(op, req, true); err != nil {
 		return err
+	}
+	if _, ok := s.endpoint.below(req.URL.Path, true); !ok {
+		return op.Errorf(signer.ErrRequest, "URL", "its path is not under %q, which is the account's; sign for the account that the request is for", s.endpoint.base)
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)

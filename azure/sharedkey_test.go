@@ -112,6 +112,19 @@ func TestSignErrors(t *testing.T) {
 			}
 		})
 	}
+	// Where the account is in the path, a request for another one is refused.
+	for target, ok := range map[string]bool{"http://127.0.0.1:10000/myaccount/photos/k": true, "http://127.0.0.1:10000/myaccount-secondary/photos/k": true, "http://127.0.0.1:10001/myaccount?comp=list": true,
+		"http://127.0.0.1:10000/another/photos/k": false, "http://127.0.0.1:10000/myaccount2/photos/k": false, "http://127.0.0.1:10000/": false, "http://127.0.0.1:10000": false, blob: false} {
+		req := request(t, "GET", target, "")
+		for _, sign := range []func(*azure.Signer) error{func(s *azure.Signer) error { return s.Sign(ctx, req) }, func(s *azure.Signer) error { return s.SignLite(ctx, req) }} {
+			err := sign(newSigner(t, func(c *azure.Config) { c.Endpoint = mustURL(t, "http://127.0.0.1:10000") }))
+			if ok && err != nil {
+				t.Errorf("%s: %v", target, err)
+			} else if !ok {
+				wantError(t, err, signer.ErrRequest, "URL")
+			}
+		}
+	}
 	twice := request(t, "GET", blob, "")
 	twice.Header["x-ms-meta-a"], twice.Header["X-Ms-Meta-A"] = []string{"1"}, []string{"2"}
 	wantError(t, newSigner(t).Sign(ctx, twice), signer.ErrRequest, "Header")

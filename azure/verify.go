@@ -23,7 +23,8 @@ type VerifierConfig struct {
 	Account string
 
 	// AccountKeys returns the account's keys, decoded (Key.Secret): all that are good now, so that they can be rotated. They check
-	// service SAS, account SAS and Shared Key. Verify returns its error as it is, unless it wraps signer.ErrUnknownKey.
+	// service SAS, account SAS and Shared Key. Verify returns its error as it is, unless it wraps signer.ErrUnknownKey. The keys of
+	// a signer.KeyRing are ring.Keys(), each by its method Secret; see the example.
 	AccountKeys func(ctx context.Context) ([]signer.Secret, error)
 
 	// DelegationKey returns the Value of a user delegation key. It must compare every field with those that the key was issued
@@ -69,7 +70,12 @@ type AccessPolicy struct {
 //
 // A SAS signs no other parameters and no headers, but those in srh and srq. Grant.Query has what names operation and object
 // (restype, comp, deletetype, snapshot, versionid), which was checked against the SAS, the parameters in srq, and the overrides of
-// the answer (rscc to rsct) and the encryption scope (ses), which are signed. Everything else in the URL is anybody's.
+// the answer (rscc to rsct, in Grant.Response too) and the encryption scope (ses), which are signed. Everything else in the URL is
+// anybody's, and so are the headers that Grant.Header does not have. Do not act on those that make another operation of a PUT:
+// x-ms-copy-source, x-ms-rename-source and x-ms-tags are not held to the permissions.
+//
+// Versions before 2013-08-15 do not sign for which service a SAS is: with the same account key, one for a queue is one for the
+// container of that name.
 type Verifier struct {
 	endpoint      endpoint
 	hosts         []string // under which the endpoint answers
@@ -181,25 +187,30 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	return v.verifySharedKey(ctx, w, &r, auth[0])
 }
 
-// locate finds container and blob, once the query is known.
-func (v *Verifier) locate(r *visit) {
+// locate finds container and blob, once the query is known, and reports whether the path is one of the account's.
+func (v *Verifier) locate(r *visit) bool {
 	var err error
-	if r.container, r.blob, err = v.endpoint.split(r.Op, r.path, r.query.Get("restype"), true); err != nil {
-		r.Errs = append(r.Errs, err)
-	} else if r.container != "" && v.endpoint.checkContainer(r.Op, "URL", r.container) != nil {
-		r.Errs = append(r.Errs, r.Op.Refusal(signer.ErrScope, "URL", "InvalidResourceName", "it names no container"))
+	r.container, r.blob, err = v.endpoint.split(r.Op, r.path, r.query.Get("restype"), true)
+	if err == nil && r.container != "" && v.endpoint.checkContainer(r.Op, "URL", r.container) != nil {
+		err = r.Op.Refusal(signer.ErrScope, "URL", "InvalidResourceName", "it names no container")
 	}
+	if err != nil {
+		r.Errs = append(r.Errs, err)
+	}
+	return err == nil
 }
 
 func (v *Verifier) verifySAS(ctx context.Context, w *sigv4.Scratch, r *visit) (*signer.Grant, error) {
 	c := r.readSAS()
-	v.locate(r)
+	located := v.locate(r)
 	r.checkFields(&c)
-	r.checkScope(&c)
+	if located { // or all that follows from it would be at fault too
+		r.checkScope(&c)
+	}
 	r.checkSigned(&c)
 	r.checkOrigin(&c)
 	r.checkLife(&c, v.leeway)
-	if c.si == "" {
+	if located && c.si == "" {
 		r.checkPermissions(&c)
 	}
 	v.checkAbility(r, &c)
@@ -326,6 +337,8 @@ func (r *visit) grant(c *claim, account string, toSign []byte) *signer.Grant {
 		SignedHeaders: c.signedNames,
 		Header:        pipeline.SignedHeader(r.req, c.signedNames, trimmed),
 		Fingerprint:   pipeline.Fingerprint(append(toSign, c.sig...)),
+		Response: signer.ResponseHeaders{CacheControl: c.rscc, ContentDisposition: c.rscd, ContentEncoding: c.rsce,
+			ContentLanguage: c.rscl, ContentType: c.rsct},
 	}
 	if c.kind == delegationSAS {
 		g.KeyID = c.skoid

@@ -739,3 +739,33 @@ func TestVerifyUserBound(t *testing.T) {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
+
+// One cause, one error: what follows from a path that is none of the account's is not at fault too.
+func TestVerifyOneCauseOneError(t *testing.T) {
+	query := sign(t, newSigner(t), azure.SAS{Blob: "k", Permissions: "r", Expires: time.Hour})
+	emulator := func(c *azure.VerifierConfig) { c.Endpoint = mustURL(t, "http://127.0.0.1:10000") }
+	for target, tt := range map[string]struct {
+		class error
+		field string
+	}{"/another/photos/k?": {signer.ErrScope, "URL"}, "/myaccount/P/k?": {signer.ErrScope, "URL"}, "/myaccount/photos/a%5Cb?": {signer.ErrMalformed, "URL"}, "/%zz?": {signer.ErrMalformed, "URL"}, "/myaccount/?": {signer.ErrScope, "sr"}} {
+		in := httptest.NewRequest("GET", "http://127.0.0.1:10000/", nil)
+		in.RequestURI = target + query
+		_, err := newVerifier(t, emulator).Verify(ctx, in)
+		wantError(t, err, tt.class, tt.field)
+		if n := len(flat(err)); n != 1 {
+			t.Errorf("%s: %d errors: %v", target, n, err)
+		}
+	}
+}
+
+// The overrides are where a server looks for them.
+func TestVerifyResponse(t *testing.T) {
+	want := signer.ResponseHeaders{ContentType: "text/plain", ContentDisposition: "inline", CacheControl: "no-store", ContentEncoding: "br", ContentLanguage: "de"}
+	p, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Hour, Response: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := newVerifier(t).Verify(ctx, received(t, p, nil)); err != nil || g.Response != want {
+		t.Errorf("%+v, %v", g, err)
+	}
+}

@@ -1,7 +1,13 @@
 // Package gcs signs and verifies requests to Google Cloud Storage with its V4 signing process.
 //
-//	key, err := gcs.ServiceAccountKey(file) // or without a key file, with IAM: the package gcs/iam
+//	key, err := gcs.ServiceAccountKey(file) // the file's content; or without one, with IAM: the package gcs/iam
+//	if err != nil {
+//		return err
+//	}
 //	s, err := gcs.New(gcs.Config{Bucket: "photos", Key: key})
+//	if err != nil {
+//		return err
+//	}
 //	p, err := s.Presign(ctx, signer.Request{Key: "2026/cat.jpg", Expires: 15 * time.Minute})
 //
 // A Signer presigns from bucket and key (Presign, AppendURL), presigns a finished URL (PresignRequest) and signs requests

@@ -48,8 +48,8 @@ type Signature struct {
 	KeyID string // which of the account's keys made it, if the Key knows
 }
 
-// ServiceAccountKey makes a Key of the JSON file of a service account's key. The file names type, client_email and
-// private_key; files of other types (authorized_user, external_account, ...) hold no private key and are ErrCredentials,
+// ServiceAccountKey makes a Key of the JSON file of a service account's key: of its content, not its path. The file names type,
+// client_email and private_key; files of other types (authorized_user, external_account, ...) hold no private key and are ErrCredentials,
 // with what to do instead.
 func ServiceAccountKey(file []byte) (Key, error) {
 	op := opKey("service account key")
@@ -61,6 +61,9 @@ func ServiceAccountKey(file []byte) (Key, error) {
 		Impersonates string `json:"service_account_impersonation_url"`
 	}
 	if err := json.Unmarshal(file, &f); err != nil {
+		if isPath(strings.TrimSpace(string(file))) {
+			return nil, op.Errorf(signer.ErrCredentials, "", "it looks like the path of a file; give the file's content, which os.ReadFile returns")
+		}
 		return nil, op.Errorf(signer.ErrCredentials, "", "it is not the JSON file of a key; PEMKey takes a bare PEM") // err may quote the key
 	}
 	const keyless = "sign with the package gcs/iam, as a service account on which the caller has roles/iam.serviceAccountTokenCreator"
@@ -88,6 +91,12 @@ func ServiceAccountKey(file []byte) (Key, error) {
 	}
 	k.keyID = f.PrivateKeyID
 	return k, nil
+}
+
+// isPath reports whether a text that is no JSON is the name of a file rather.
+func isPath(text string) bool {
+	const most = 1024
+	return len(text) <= most && !strings.ContainsAny(text, "{}[]<>\n") && (strings.ContainsAny(text, `/\`) || strings.HasSuffix(text, ".json"))
 }
 
 // impersonated is the account at the end of .../serviceAccounts/EMAIL:generateAccessToken, "" if it is not to be found.
@@ -269,9 +278,9 @@ func (k *hmacKey) Sign(ctx context.Context, stringToSign []byte) (Signature, err
 	return Signature{Bytes: signature}, err
 }
 
-// RemoteKey makes a Key of a service that signs for the service account: IAM's signBlob (the package gcs/iam has it ready), or one of your
-// own. sign must be safe for concurrent use. life is how long after the signature Google is sure to know the key that made it; signBlob's
-// is 12 hours. 0 means for ever, for keys that you rotate yourself.
+// RemoteKey makes a Key of a service that signs for the service account: IAM's signBlob (the package gcs/iam has it ready), or one
+// of your own. sign must be safe for concurrent use. life is how long after the signature Google is sure to know the key that made
+// it; signBlob's is 12 hours. 0 means for ever, for keys that you rotate yourself.
 //
 // Errors of sign are wrapped in ErrRemote, unless they wrap it already or are the context's.
 func RemoteKey(email string, life time.Duration, sign func(ctx context.Context, stringToSign []byte) (Signature, error)) (Key, error) {

@@ -28,6 +28,7 @@
 package oss
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -335,13 +336,12 @@ func checkParams(op pipeline.Op, list []wire.Param) error {
 	return nil
 }
 
-// checkContradiction refuses a parameter of a URL that has the name of a signed header and another value.
+// checkContradiction refuses a parameter of a URL that has the name of a signed header and another value. Both are sorted.
 func checkContradiction(op pipeline.Op, w *sigv4.Scratch) error {
 	for _, h := range w.Headers {
-		for _, p := range w.Params.List {
-			if string(h.Name) == string(p.Name) && string(wire.AppendEscape(nil, string(h.Value))) != string(p.Value) {
-				return op.Errorf(signer.ErrRequest, "Query", "%s is a signed header too, with another value, which OSS refuses; say it once", h.Name)
-			}
+		i, found := slices.BinarySearchFunc(w.Params.List, h.Name, func(p wire.Param, name []byte) int { return bytes.Compare(p.Name, name) })
+		if found && string(wire.AppendEscape(nil, h.Value)) != string(w.Params.List[i].Value) {
+			return op.Errorf(signer.ErrRequest, "Query", "%s is a signed header too, with another value, which OSS refuses; say it once", h.Name)
 		}
 	}
 	return nil
@@ -445,7 +445,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 			pipeline.SetHeader(&p.Header, name, values)
 		case !pipeline.Unsignable(name) && len(values) > 0:
 			pipeline.SetHeader(&p.Header, name, values)
-			p.NotEnforced = append(p.NotEnforced, http.CanonicalHeaderKey(name))
+			p.NotEnforced = append(p.NotEnforced, "Header."+http.CanonicalHeaderKey(name))
 		}
 	}
 	slices.Sort(p.NotEnforced)

@@ -464,7 +464,7 @@ func TestRequestHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := slices.Sorted(maps.Keys(p.Header))
-	if !slices.Equal(names, []string{"Content-Length", "Content-Type", "Cookie", "If-Match", "Range", "X-Oss-Meta-A"}) || !slices.Equal(p.NotEnforced, []string{"Cookie", "If-Match"}) {
+	if !slices.Equal(names, []string{"Content-Length", "Content-Type", "Cookie", "If-Match", "Range", "X-Oss-Meta-A"}) || !slices.Equal(p.NotEnforced, []string{"Header.Cookie", "Header.If-Match"}) {
 		t.Errorf("to be sent are %q, not enforced %q", names, p.NotEnforced)
 	}
 	if list := mustURL(t, p.URL).Query().Get("x-oss-additional-headers"); list != "content-length;host;range" {
@@ -693,5 +693,21 @@ func TestLearnedClockIsAskedForTheEndpoint(t *testing.T) {
 	p, err := s.Presign(ctx, signer.Request{Key: "k", Expires: time.Minute})
 	if err != nil || p.ClockOffset != time.Hour || !p.NotBefore.Equal(now.Truncate(time.Second)) {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Credentials without a secret are none that a ring could hold.
+func TestRetirement(t *testing.T) {
+	whole := creds()
+	if id, at := whole.Retirement(); id != keyID || !at.Equal(whole.Expires) {
+		t.Errorf("%q, %v", id, at)
+	}
+	for _, c := range []oss.Credentials{{}, {AccessKeyID: keyID}, {AccessKeySecret: whole.AccessKeySecret}} {
+		if id, _ := c.Retirement(); id != "" {
+			t.Errorf("%+v has the id %q", c, id)
+		}
+		if _, err := signer.NewKeyRing(whole, c); !errors.Is(err, signer.ErrCredentials) {
+			t.Errorf("%+v is in a ring: %v", c, err)
+		}
 	}
 }

@@ -54,6 +54,7 @@ func (v *Verifier) verifyV1(ctx context.Context, f *faults, r *arrival, found fo
 		}
 	}
 	slices.Sort(names)
+	f.plainHeaders(r.Header, names)
 	f.LooseHeaders(r.Request, names, true, codeNotAccepted)
 	if errPlace != nil {
 		f.Errs = append(f.Errs, errPlace)
@@ -83,6 +84,7 @@ func (v *Verifier) verifyV1(ctx context.Context, f *faults, r *arrival, found fo
 		ExpiresAt:     c.at,
 		SignedHeaders: names,
 		Header:        pipeline.SignedHeader(r.Request, names, trimmed),
+		Response:      pipeline.SignedResponse(c.signed),
 		Fingerprint:   pipeline.Fingerprint(append(toSign, c.signature...)),
 	}
 	if !c.presigned {

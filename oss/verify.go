@@ -188,6 +188,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		SignedAt: c.date, NotBefore: c.date, ExpiresAt: c.date.Add(c.expires),
 		SignedHeaders: signed,
 		Header:        pipeline.SignedHeader(r.Request, signed, trimmed),
+		Response:      pipeline.SignedResponse(c.others),
 		Fingerprint:   pipeline.Fingerprint(append(w.ToSign, c.Signature...)),
 	}
 	if !c.presigned {
@@ -434,7 +435,22 @@ func (f *faults) signedHeaders(r *arrival, c *claim) (names []string) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	names = slices.Compact(names)
+	f.plainHeaders(r.Header, names)
+	return names
+}
+
+// plainHeaders refuses signed headers that hold a control character: a line feed would make two lines of one. net/http delivers none,
+// another server may.
+func (f *faults) plainHeaders(h http.Header, names []string) {
+	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+	for _, name := range names {
+		for _, value := range h[http.CanonicalHeaderKey(name)] {
+			if strings.ContainsFunc(value, control) {
+				f.malformed(ecUnknown, "Header", "the value of %s holds a control character, so that one header could pass for two", pipeline.Shown(name))
+			}
+		}
+	}
 }
 
 // headerValue is the value of a header as it is signed: those of several lines are joined, as they may be on the way.
@@ -467,7 +483,7 @@ func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, r *arrival, signed
 			addTrimmed(w, name, headerValue(values))
 		}
 		if param := c.others[name]; c.presigned && param != nil && param[0] != string(w.Headers[len(w.Headers)-1].Value) {
-			return op.Refusal(signer.ErrMalformed, "URL", codeConflict, "a parameter has the name of the signed header %s and another value", name)
+			return op.Refusal(signer.ErrMalformed, "URL", codeConflict, "a parameter has the name of the signed header %s and another value", pipeline.Shown(name))
 		}
 	}
 	w.Path = wire.AppendEscapePath(w.Path[:0], r.key)

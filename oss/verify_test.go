@@ -680,3 +680,19 @@ func TestVerifyV1Refuses(t *testing.T) {
 		})
 	}
 }
+
+// The overrides are where a server looks for them.
+func TestVerifyResponse(t *testing.T) {
+	want := signer.ResponseHeaders{ContentType: "text/plain", ContentDisposition: "inline", CacheControl: "no-store", ContentEncoding: "br", ContentLanguage: "de", Expires: "0"}
+	p, err := newSigner(t).Presign(ctx, signer.Request{Key: "k", Expires: time.Minute, Response: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := newVerifier(t).Verify(ctx, received(t, p, nil)); err != nil || g.Response != want {
+		t.Errorf("%+v, %v", g, err)
+	}
+	in := v1URL(t, "/k", "response-content-type=a/b", "/photos/k?response-content-type=a/b")
+	if g, err := newVerifier(t, acceptV1).Verify(ctx, in); err != nil || g.Response != (signer.ResponseHeaders{ContentType: "a/b"}) {
+		t.Errorf("version 1: %+v, %v", g, err)
+	}
+}

@@ -341,6 +341,9 @@ func (s *service) fetch(ctx context.Context) (*held, error) {
 	case !h.lives(now):
 		return nil, op.Errorf(signer.ErrRemote, "", "the service gave a key that works from %s to %s, and it is %s; set the machine's clock",
 			instant(h.start), instant(h.end), instant(now))
+	case h.end.Sub(h.start) > maxLife+backdate: // or it would not be renewed, and sign what dies before it says
+		return nil, op.Errorf(signer.ErrRemote, "", "the service gave a key that works from %s to %s, which is longer than any does; is this the blob service?",
+			instant(h.start), instant(h.end))
 	case !strings.EqualFold(h.fields.SignedDelegatedUserTID, s.tenant):
 		return nil, op.Errorf(signer.ErrRemote, "DelegatedUserTID",
 			"the service gave a key for another tenant, or for none; does it know version %s?", s.version)

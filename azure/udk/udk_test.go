@@ -923,6 +923,8 @@ func TestWrongKey(t *testing.T) {
 		"not yet alive":     {"2000-01-01T00:00:01Z", "2000-01-07T23:40:00Z", "", "", "set the machine's clock"},
 		"dead before alive": {"2000-01-07T23:40:00Z", "1999-12-31T23:40:00Z", "", "", "SignedStart"},
 		"a day":             {"1999-12-31", "2000-01-07", "", "", "times like"},
+		"eight days":        {"1999-12-31T23:40:00Z", "2000-01-08T23:40:00Z", "", "", "longer than any does"},
+		"for ever":          {"1999-12-31T23:40:00Z", "9999-12-31T23:59:59Z", "", "", "longer than any does"},
 		"its tenant":        {"1999-12-31T23:40:00Z", "2000-01-07T23:40:00Z", strings.ToUpper(tenant), tenant, ""},
 		"no tenant":         {"1999-12-31T23:40:00Z", "2000-01-07T23:40:00Z", "", tenant, "DelegatedUserTID"},
 		"another tenant":    {"1999-12-31T23:40:00Z", "2000-01-07T23:40:00Z", "1" + tenant[1:], tenant, "DelegatedUserTID"},

@@ -4,11 +4,33 @@
 // On Cloud Run, Compute Engine, Functions and GKE, a program signs as the account that it runs as:
 //
 //	email, err := iam.MetadataEmail(ctx, nil, "")
+//	if err != nil {
+//		return err
+//	}
 //	key, err := iam.New(iam.Config{Account: email, Token: iam.MetadataToken(nil, "", nil)})
+//	if err != nil {
+//		return err
+//	}
 //	s, err := gcs.New(gcs.Config{Bucket: "photos", Key: key})
 //
 // As another account it signs by naming that one as the Account (and those between in Delegates). Elsewhere, Token is
-// a function around whatever gives OAuth access tokens with the scope cloud-platform or iam, an oauth2.TokenSource for one.
+// a function around whatever gives OAuth access tokens with the scope cloud-platform or iam. On a laptop, after gcloud auth
+// application-default login, that is golang.org/x/oauth2/google:
+//
+//	source, err := google.DefaultTokenSource(ctx, "https://www.googleapis.com/auth/cloud-platform")
+//	if err != nil {
+//		return err
+//	}
+//	token := func(ctx context.Context) (string, time.Time, error) {
+//		t, err := source.Token()
+//		if err != nil {
+//			return "", time.Time{}, err
+//		}
+//		return t.AccessToken, t.Expiry, nil
+//	}
+//	key, err := iam.New(iam.Config{Account: "signer@my-project.iam.gserviceaccount.com", Token: token})
+//
+// The CALLER below is then a person, --member=user:ADDRESS.
 //
 // # What must be set up
 //

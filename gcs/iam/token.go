@@ -90,7 +90,7 @@ func parseAccessToken(op pipeline.Op, answer []byte) (string, time.Time, error) 
 // MetadataToken makes a function for Config.Token that asks the metadata server for a token of the account that the program
 // runs as.
 //
-// host is the server's, with or without a port; "" means 169.254.169.254, and $GCE_METADATA_HOST is what Google's own clients
+// host is the server's, with or without a port and without http://; "" means 169.254.169.254, and $GCE_METADATA_HOST is what Google's own clients
 // take instead. It must be link-local, loopback, or metadata.google.internal, because the server speaks http only. A nil client
 // means one without a proxy; c says when the token expires, nil for clock.System().
 //
@@ -155,6 +155,9 @@ type metadata struct {
 func newMetadata(op pipeline.Op, client *http.Client, host string) (*metadata, error) {
 	if host == "" {
 		host = "169.254.169.254"
+	}
+	if strings.Contains(host, "/") {
+		return nil, op.Errorf(signer.ErrRequest, "host", "it is a URL or a path; write the host alone, with a port perhaps: metadata.google.internal")
 	}
 	u := &url.URL{Scheme: "http", Host: host}
 	if err := pipeline.CheckEndpoint(op, u); err != nil {

@@ -336,6 +336,19 @@ func TestMetadataHost(t *testing.T) {
 	}
 }
 
+// A URL where the host is meant is told as one.
+func TestMetadataHostIsNoURL(t *testing.T) {
+	for _, host := range []string{"http://169.254.169.254", "http://metadata.google.internal/computeMetadata/v1", "metadata.google.internal/"} {
+		_, err := MetadataEmail(t.Context(), nil, host)
+		_, _, err2 := MetadataToken(nil, host, nil)(t.Context())
+		for _, err := range []error{err, err2} {
+			if !errors.Is(err, signer.ErrRequest) || !strings.Contains(err.Error(), ": host: bad request: it is a URL or a path; write the host alone") {
+				t.Errorf("%q: %v", host, err)
+			}
+		}
+	}
+}
+
 func TestMetadataFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int

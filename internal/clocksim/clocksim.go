@@ -18,9 +18,10 @@ type World struct {
 	Rand  *rand.Rand
 	Truth time.Time // now
 
-	off   time.Duration // of the machine's clock when it was last set
-	set   time.Time     // when that was, in true time
-	drift float64       // seconds that the machine's clock gains in a second
+	off    time.Duration // of the machine's clock when it was last set or slewed
+	set    time.Time     // when that was, in true time
+	drift  float64       // seconds that the machine's clock gains in a second
+	bubble bool          // see Monotonic
 }
 
 // New returns a World whose machine is ahead of true time by off, and gains ppm microseconds in every second.
@@ -38,10 +39,31 @@ func (w *World) Off() time.Duration {
 func (w *World) Now() time.Time { return w.Truth.Add(w.Off()) }
 
 // Pass lets time go by.
-func (w *World) Pass(d time.Duration) { w.Truth = w.Truth.Add(d) }
+func (w *World) Pass(d time.Duration) {
+	w.Truth = w.Truth.Add(d)
+	if w.bubble {
+		time.Sleep(d)
+	}
+}
+
+// Suspend puts the machine to sleep: time goes by, and its monotonic clock stands still.
+func (w *World) Suspend(d time.Duration) { w.Truth = w.Truth.Add(d) }
 
 // Set sets the machine's clock: from now on it is ahead by off.
 func (w *World) Set(off time.Duration) { w.off, w.set = off, w.Truth }
+
+// Slew changes how fast the machine's clock goes: from now on it gains ppm microseconds in every second.
+func (w *World) Slew(ppm float64) {
+	w.Set(w.Off())
+	w.drift = ppm / 1e6
+}
+
+// Monotonic gives the machine a monotonic clock, the one of the bubble of testing/synctest in which all that follows happens.
+// Without it, setting the machine's clock is to a Source time that goes by. A Source looks for the monotonic part of readings,
+// which those in a bubble lack: outside is a time.Now from outside, and lends its own.
+func (w *World) Monotonic(outside time.Time) {
+	w.Truth, w.bubble = outside.Add(w.Truth.Sub(outside)), true
+}
 
 // A Server tells its time to the second.
 type Server struct {
@@ -66,6 +88,15 @@ func (w *World) Ask(s *Server, out, back time.Duration) clock.Observation {
 	w.Pass(back)
 	return clock.Observation{URL: s.URL, Sent: sent, Received: w.Now(), Status: http.StatusOK,
 		Header: http.Header{"Date": {date.UTC().Format(http.TimeFormat)}}}
+}
+
+// Refuse is Ask for a request that s refuses for its time. The body tells that of s to the millisecond.
+func (w *World) Refuse(s *Server, out, back time.Duration) clock.Observation {
+	told := w.Truth.Add(out + s.Ahead)
+	o := w.Ask(s, out, back)
+	o.Status = http.StatusForbidden
+	o.Body = []byte("<Error><Code>RequestTimeTooSkewed</Code><ServerTime>" + told.UTC().Format("2006-01-02T15:04:05.000Z") + "</ServerTime></Error>")
+	return o
 }
 
 // Between returns a duration from low to high, of which all are equally likely.

@@ -154,12 +154,12 @@ func parseTime(s string) (time.Time, bool) {
 // because their wording changes.
 func (r *Refusal) Kind() Kind {
 	switch r.Code {
-	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "ExpiredRequest": // the last is R2's
 		return Time
 	case "AccessDenied": // S3, OSS; MinIO says "not valid yet"
 		return r.about(Other, "has expired", "not yet valid", "not valid yet", "Policy expired")
 	case "ExpiredToken": // GCS; of S3 it means session tokens
-		return r.about(Other, "signature expired")
+		return r.about(Other, "signature expired", "Request has expired")
 	case "AuthenticationFailed", "InvalidAuthenticationInfo": // Azure
 		return r.about(Mismatch, "specified time frame", "specified key time frame", "date header too old")
 	case "SignatureDoesNotMatch", "InvalidSignatureException", "AuthorizationFailure": // the last is Azurite's

@@ -44,6 +44,9 @@ func TestParse(t *testing.T) {
 			"ExpiredToken", Time, "", 0},
 		{"GCS, 2026", `<Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message><Details>The provided token has expired. Request signature expired at: 2026-09-08T10:24:28+00:00</Details></Error>`,
 			"ExpiredToken", Time, "", 0},
+		{"GCS, version 2", `<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message><Details>Request has expired: 120</Details></Error>`,
+			"ExpiredToken", Time, "", 0},
+		{"R2", `<Error><Code>ExpiredRequest</Code><Message>Presigned URL or request signature has expired.</Message></Error>`, "ExpiredRequest", Time, "", 0},
 		{"Azure, with a byte order mark", "\ufeff" + `<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.
 RequestId:0
 Time:2019-06-13T09:22:53.9093129Z</Message><AuthenticationErrorDetail>Signature not valid in the specified time frame: Start [Thu, 13 Jun 2019 10:00:00 GMT] - Expiry [Thu, 13 Jun 2019 11:00:00 GMT] - Current [Thu, 13 Jun 2019 09:22:53 GMT]</AuthenticationErrorDetail></Error>`,

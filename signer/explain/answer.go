@@ -47,16 +47,21 @@ func answerTime(_ context.Context, f *file) {
 	}
 	switch {
 	case strings.Contains(text, "key time frame"):
-		f.found(Expired, Proved, "the user delegation key is outside of its own time, whatever the SAS says: "+quote(between(text, "key time frame:", "")),
+		f.found(Expired, Proved, "the user delegation key is outside of its own time, whatever the SAS says: "+f.quote(between(text, "key time frame:", "")),
 			"fetch a new user delegation key, from 20 minutes before now on; package azure/udk does")
 	case r.Code == "RequestTimeTooSkewed", strings.Contains(text, "date header too old"):
 		why := "the service compares the request's date with its clock, and they are more than 15 minutes apart"
 		if !signed.IsZero() && !server.IsZero() {
-			why = fmt.Sprintf("the request is dated %s and the service's clock says %s: the signer's clock is %s", show(signed), show(server), offset(signed.Sub(server)))
+			why = fmt.Sprintf("the request is dated %s and the service's clock says %s: the signer's clock is %s", instant(signed), instant(server), offset(signed.Sub(server)))
 		}
-		f.found(ClockSkew, Proved, why, "correct the machine's clock (NTP), or give the signer a clock.Source, which learns the offset from such answers")
+		certainty := Proved
+		if f.form == "URL" { // some stores measure the age of a URL in this way
+			certainty = Likely
+			f.found(Expired, Possible, "some stores take a URL for no longer than 15 minutes, whatever its life is", "presign when it is used, or bring the store up to date")
+		}
+		f.found(ClockSkew, certainty, why, "correct the machine's clock (NTP), or give the signer a clock.Source, which learns the offset from such answers")
 	case strings.Contains(text, "not yet valid"), strings.Contains(text, "not valid yet"), !start.IsZero() && !server.IsZero() && start.After(server):
-		f.found(NotYetValid, Proved, fmt.Sprintf("it starts at %s, and the service's clock says %s", show(start), show(server)), "wait, or sign with a right clock")
+		f.found(NotYetValid, Proved, fmt.Sprintf("it starts at %s, and the service's clock says %s", instant(start), instant(server)), "wait, or sign with a right clock")
 		if !start.IsZero() && !server.IsZero() {
 			f.found(ClockSkew, Likely, fmt.Sprintf("URLs start at the signer's now or before it; its clock is ahead by %s at least", start.Sub(server).Round(time.Second)),
 				"correct the machine's clock (NTP), or give the signer a clock.Source")
@@ -64,11 +69,11 @@ func answerTime(_ context.Context, f *file) {
 	default:
 		why := "the service says so"
 		if !end.IsZero() && !server.IsZero() {
-			why = fmt.Sprintf("it ended at %s, and the service's clock says %s: %s late", show(end), show(server), server.Sub(end).Round(time.Second))
+			why = fmt.Sprintf("it ended at %s, and the service's clock says %s: %s late", instant(end), instant(server), server.Sub(end).Round(time.Second))
 		}
 		f.found(Expired, Proved, why, "presign again when it is used; signer.RefreshTransport does, and Request.Expires says how long a URL must work")
 		if !f.signedAt.IsZero() && !f.end.IsZero() && !f.Now.IsZero() && f.Now.Before(f.end) {
-			f.found(ClockSkew, Likely, fmt.Sprintf("by the local clock (%s) it is still good", show(f.Now)), "correct the machine's clock (NTP), or give the signer a clock.Source")
+			f.found(ClockSkew, Likely, fmt.Sprintf("by the local clock (%s) it is still good", instant(f.Now)), "correct the machine's clock (NTP), or give the signer a clock.Source")
 		}
 	}
 }
@@ -77,6 +82,9 @@ func answerTime(_ context.Context, f *file) {
 func answerCode(_ context.Context, f *file) {
 	r := f.refusal
 	text := r.Message + " " + f.detail()
+	if strings.Contains(r.Text("SignatureProvided"), " ") {
+		f.found(PlusMangled, Proved, "the signature that arrived has a blank in it: a plus that was not written as %2B", "percent-encode the value once (url.QueryEscape), or better use the URL as it was made")
+	}
 	switch r.Code {
 	case "InvalidAccessKeyId", "InvalidAccessKeyID":
 		if f.ec() == "0002-00000904" {
@@ -92,7 +100,7 @@ func answerCode(_ context.Context, f *file) {
 			f.found(TokenExpired, Likely, "some services know temporary keys no longer once they have expired", "get new credentials, and presign for no longer than they live")
 			certainty = Likely
 		}
-		f.found(UnknownKey, certainty, "the service knows no access key "+quote(first(r.Text("AWSAccessKeyId"), r.Text("OSSAccessKeyId"), f.keyID)), "check the key's id, that it was not deleted, and that it belongs to this service and partition")
+		f.found(UnknownKey, certainty, "the service knows no access key "+f.quote(first(r.Text("AWSAccessKeyId"), r.Text("OSSAccessKeyId"), f.keyID)), "check the key's id, that it was not deleted, and that it belongs to this service and partition")
 	case "InvalidToken", "InvalidTokenId", "InvalidSecurityToken":
 		f.found(TokenInvalid, Proved, "the service does not accept the session token", "use the token that came with this access key, whole; a token of a global endpoint is not valid in opt-in regions")
 	case "ExpiredToken", "SecurityTokenExpired", "TokenRefreshRequired":
@@ -100,61 +108,75 @@ func answerCode(_ context.Context, f *file) {
 			f.found(TokenExpired, Proved, "the temporary credentials that signed have expired, and the URL with them", "get new credentials; this module refuses to sign a URL that would outlive its credentials, unless AllowShorter is set")
 		}
 	case "PermanentRedirect", "TemporaryRedirect", "Redirect":
-		where := first(r.Text("Endpoint"), f.Header.Get("X-Amz-Bucket-Region"))
-		f.found(Redirect, Proved, "the bucket is elsewhere: "+quote(where), "set Region and Endpoint to that, and sign anew: a redirect that is followed breaks the signature")
+		f.elsewhere(first(r.Text("Endpoint"), f.Header.Get("X-Amz-Bucket-Region")))
 	case "IllegalLocationConstraintException", "IncorrectEndpoint":
-		f.found(WrongRegion, Proved, "the service says that this is the endpoint of another region: "+quote(r.Message), "sign for the bucket's own region and host")
+		f.found(WrongRegion, Proved, "the service says that this is the endpoint of another region: "+f.quote(r.Message), "sign for the bucket's own region and host")
 	case "KeyBasedAuthenticationNotPermitted":
 		f.found(SharedKeyOff, Proved, "the storage account does not allow account keys", "sign with a user delegation key (package azure/udk), or allow shared key access")
 	case "XAmzContentSHA256Mismatch":
-		f.found(Payload, Proved, "the body's SHA-256 is "+quote(r.Text("S3ComputedContentSHA256"))+", and "+quote(r.Text("ClientComputedContentSHA256"))+" was signed", "send the body that was signed; something between changed it, a proxy that compresses perhaps")
+		f.found(Payload, Proved, "the body's SHA-256 is "+f.quote(r.Text("S3ComputedContentSHA256"))+", and "+f.quote(r.Text("ClientComputedContentSHA256"))+" was signed", "send the body that was signed; something between changed it, a proxy that compresses perhaps")
 	case "EntityTooLarge", "EntityTooSmall":
-		f.found(PolicyViolated, Proved, "the body is larger or smaller than the form's policy, or the service, allows: "+quote(r.Message), "send a file within Policy.MinBytes and MaxBytes")
-	case "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch":
+		f.found(PolicyViolated, Proved, "the body is larger or smaller than the form's policy, or the service, allows: "+f.quote(r.Message), "send a file within Policy.MinBytes and MaxBytes")
+	case "InvalidDigest":
+		f.found(Malformed, Likely, "the checksum that was sent is none: "+f.quote(r.Message), "send Content-MD5 in base64, of the 16 bytes of the sum and not of their hexadecimal digits")
+	case "BadDigest", "XAmzContentChecksumMismatch":
 		f.found(Payload, Proved, "the body does not have the checksum that was sent with it", "send the body that the checksum is of")
 	case "MissingSecurityHeader":
-		f.found(Truncated, Likely, "the service misses "+quote(first(f.detail(), r.Text("ParameterName"))), "quote the URL in a shell, and do not paste it as HTML: what stands behind the first & was lost")
+		f.found(Truncated, Likely, "the service misses "+f.quote(first(f.detail(), r.Text("ParameterName"))), "quote the URL in a shell, and do not paste it as HTML: what stands behind the first & was lost")
 	case "MalformedSecurityHeader":
-		name := quote(first(r.Text("ParameterName"), f.detail()))
+		name := f.quote(first(r.Text("ParameterName"), f.detail()))
 		switch {
 		case strings.Contains(text, "not in the request"):
 			f.found(HeaderMissing, Proved, "the header "+name+" is signed and did not arrive", "send every header of Presigned.Header, with that value")
 		case strings.Contains(text, "must be signed"):
 			f.found(HeaderAdded, Proved, "the header "+name+" arrived and is not signed", "put it into Request.Header when presigning, or do not send it")
 		case strings.Contains(text, "must be between"):
-			f.found(Lifetime, Proved, quote(text), "presign for 1 second to 7 days")
+			f.found(Lifetime, Proved, f.quote(text), "presign for 1 second to 7 days")
 		default:
-			f.found(Malformed, Likely, "the service finds fault with "+name+": "+quote(r.Message), "presign anew, and use the URL as it is")
+			f.found(Malformed, Likely, "the service finds fault with "+name+": "+f.quote(r.Message), "presign anew, and use the URL as it is")
 		}
 	case "AuthorizationQueryParametersError", "AuthorizationHeaderMalformed", "CredentialMismatch":
 		f.malformedAWS(text)
 	case "InvalidRequest", "InvalidArgument":
 		f.twoSignatures(text)
+		if strings.Contains(text, "access key has length") { // R2
+			f.found(UnknownKey, Proved, "the access key id is none of this service's: "+f.quote(r.Message), "use the id and the secret of a key that was made for this service, and not the one in the other's place")
+		}
 		if strings.Contains(text, "is not supported. Please use AWS4") {
 			f.found(Algorithm, Proved, "the service takes Signature Version 4 only", "sign with version 4; this module does")
 		}
 	case "AccessDenied":
 		f.accessDenied(text)
-	case "AuthenticationRequired", "NoAuthenticationInformation":
+	case "AuthenticationRequired", "NoAuthenticationInformation", "MissingAuthenticationToken", "PublicAccessNotPermitted":
 		f.unsigned()
-	case "MissingAuthenticationToken":
-		f.unsigned()
+	case "UnauthorizedAccess", "Unauthorized":
+		if f.family() == version2 { // Backblaze
+			f.found(Algorithm, Likely, "the service does not know who signs with "+f.scheme, "sign with version 4; this module does")
+		}
+		f.found(Account, Possible, "the service says "+f.quote(r.Message), "give the key that signs the permission for this bucket")
+	case "MissingRequiredHeader": // Azure
+		name := first(r.Text("HeaderName"), "x-ms-blob-type")
+		f.found(HeaderMissing, Proved, "the operation needs the header "+f.quote(name)+", and it did not arrive", "send every header of Presigned.Header; an upload to Azure needs x-ms-blob-type: BlockBlob")
 	case "NotImplemented":
-		f.found(Algorithm, Possible, "the service does not implement what was asked of it: "+quote(r.Message), "use a host and an operation that take signatures of this scheme")
+		f.found(Algorithm, Possible, "the service does not implement what was asked of it: "+f.quote(r.Message), "use a host and an operation that take signatures of this scheme")
 	}
 	if f.Status == http.StatusMisdirectedRequest {
-		f.found(Host, Likely, "the service does not answer for the host "+quote(f.host), "send the request to the host that was signed: a proxy that rewrites Host must keep it")
+		f.found(Host, Likely, "the service does not answer for the host "+f.quote(f.host), "send the request to the host that was signed: a proxy that rewrites Host must keep it")
 	}
 	if r.Code == "" && f.Status == http.StatusMovedPermanently || r.Code == "" && f.Status == http.StatusTemporaryRedirect {
 		if region := f.Header.Get("X-Amz-Bucket-Region"); region != "" && region != f.region {
-			f.found(WrongRegion, Proved, "the bucket is in the region "+quote(region)+", and the signature is for "+quote(f.region), "set Region to "+quote(region))
+			f.found(WrongRegion, Proved, "the bucket is in the region "+f.quote(region)+", and the signature is for "+f.quote(f.region), "set Region to "+f.quote(region))
 		} else {
-			f.found(Redirect, Likely, "the service redirects to "+quote(hostOf(f.Header.Get("Location"))), "sign for that host")
+			f.found(Redirect, Likely, "the service redirects to "+f.quote(hostOf(f.Header.Get("Location"))), "sign for that host")
 		}
 	}
 	if region := f.Header.Get("X-Amz-Bucket-Region"); region != "" && f.region != "" && region != f.region && f.provider == "s3" {
-		f.found(WrongRegion, Proved, "the bucket is in the region "+quote(region)+", and the signature is for "+quote(f.region), "set Region to "+quote(region))
+		f.found(WrongRegion, Proved, "the bucket is in the region "+f.quote(region)+", and the signature is for "+f.quote(f.region), "set Region to "+f.quote(region))
 	}
+}
+
+func (f *file) elsewhere(where string) {
+	f.found(Redirect, Proved, "the bucket is elsewhere: "+f.quote(where), "set Region and Endpoint to that, and sign anew: a redirect that is followed breaks the signature")
 }
 
 func (f *file) malformedAWS(text string) {
@@ -165,19 +187,19 @@ func (f *file) malformedAWS(text string) {
 	}
 	switch {
 	case strings.Contains(text, "region") && strings.Contains(text, "wrong"), r.Text("Region") != "" && r.Text("Region") != f.region:
-		f.found(WrongRegion, Proved, "the signature is for the region "+quote(first(f.region, "another one"))+", and the service expects "+quote(region), "set Region to "+quote(region)+" in the signer's Config")
+		f.found(WrongRegion, Proved, "the signature is for the region "+f.quote(first(f.region, "another one"))+", and the service expects "+f.quote(region), "set Region to "+f.quote(region)+" in the signer's Config")
 	case strings.Contains(text, "incorrect service"), strings.Contains(text, "service") && strings.Contains(text, "wrong"):
-		f.found(WrongService, Proved, "the signature is for the service "+quote(f.service)+": "+quote(r.Message), `sign for the service "s3"; another signer's default was left in`)
+		f.found(WrongService, Proved, "the signature is for the service "+f.quote(f.service)+": "+f.quote(r.Message), `sign for the service "s3"; another signer's default was left in`)
 	case strings.Contains(text, "date") && strings.Contains(text, "X-Amz-Date"), strings.Contains(text, "Invalid credential date"):
-		f.found(DateMismatch, Proved, "the credential scope and X-Amz-Date name different days: "+quote(r.Message), "take both from one reading of the clock")
+		f.found(DateMismatch, Proved, "the credential scope and X-Amz-Date name different days: "+f.quote(r.Message), "take both from one reading of the clock")
 	case strings.Contains(text, "requires the X-Amz-"):
-		f.found(Truncated, Likely, "parameters of the signature are missing: "+quote(r.Message), "quote the URL in a shell, and do not paste it as HTML: what stands behind an & was lost")
+		f.found(Truncated, Likely, "parameters of the signature are missing: "+f.quote(r.Message), "quote the URL in a shell, and do not paste it as HTML: what stands behind an & was lost")
 	case strings.Contains(text, "X-Amz-Expires"), strings.Contains(text, "week"):
-		f.found(Lifetime, Proved, quote(r.Message), "presign for 1 second to 7 days")
+		f.found(Lifetime, Proved, f.quote(r.Message), "presign for 1 second to 7 days")
 	case strings.Contains(text, "mal-formed"):
-		f.found(Malformed, Proved, "the service cannot read the credential: "+quote(r.Message), "presign anew, and use the URL as it is")
+		f.found(Malformed, Proved, "the service cannot read the credential: "+f.quote(r.Message), "presign anew, and use the URL as it is")
 	default:
-		f.found(Malformed, Likely, "the service cannot read the signature: "+quote(r.Message), "presign anew, and use the URL as it is")
+		f.found(Malformed, Likely, "the service cannot read the signature: "+f.quote(r.Message), "presign anew, and use the URL as it is")
 	}
 }
 
@@ -194,31 +216,45 @@ func (f *file) accessDenied(text string) {
 		return
 	}
 	f.twoSignatures(text)
+	if endpoint := r.Text("Endpoint"); endpoint != "" || strings.Contains(text, "must be addressed using the specified endpoint") {
+		f.elsewhere(first(endpoint, "another endpoint"))
+		return
+	}
 	switch names := first(r.Text("HeadersNotSigned"), r.Text("HeaderNotSigned")); {
 	case names != "" || strings.Contains(text, "not signed"):
 		if names == "host" {
 			f.found(Malformed, Proved, "host is not among the signed headers", "sign host; every signer must")
 			return
 		}
-		f.found(HeaderAdded, Proved, "the header "+quote(first(names, "of the provider"))+" arrived and is not signed", "put it into Request.Header when presigning, or do not send it")
+		f.found(HeaderAdded, Proved, "the header "+f.quote(first(names, "of the provider"))+" arrived and is not signed", "put it into Request.Header when presigning, or do not send it")
 	case strings.Contains(text, "according to Policy"):
-		f.found(PolicyViolated, Proved, "the form does not meet its policy: "+quote(r.Message), "send the fields as they were signed, and the file last")
+		f.found(PolicyViolated, Proved, "the form does not meet its policy: "+f.quote(r.Message), "send the fields as they were signed, and the file last")
 	case strings.Contains(text, "X-Amz-Expires must"):
-		f.found(Lifetime, Proved, quote(r.Message), "presign for 1 second to 7 days")
+		f.found(Lifetime, Proved, f.quote(r.Message), "presign for 1 second to 7 days")
+	case strings.Contains(text, "nonymous caller"):
+		f.unsigned()
+	case strings.Contains(text, "is not authorized to perform"), strings.Contains(text, "does not have storage."):
+		f.found(Account, Proved, "the service knows who signed, which is to say that the signature is right, and refuses the operation: "+f.quote(r.Message+" "+f.detail()),
+			"give that account the permission, or take away what denies it")
+	case strings.Contains(text, "bucket acl"), strings.Contains(text, "ucket policy"):
+		f.found(Account, Likely, "the service says "+f.quote(r.Message), "give the account that signs the permission for this object")
+		if f.form == "" {
+			f.unsigned()
+		}
 	case f.ec() != "":
 	case f.form == "" && f.raw != "" && f.auth == "":
 		f.unsigned()
 	case f.form != "" || f.raw == "":
-		f.found(Account, Likely, "a wrong signature has other words; this is what services say if the signature is right, and who signed may not do it"+keyed(f.keyID),
+		f.found(Account, Likely, "a wrong signature has other words; this is what services say if the signature is right, and who signed may not do it"+f.keyed(),
 			"give the account that signs the permission for this operation on this object; a bucket policy or an encryption key may forbid it too")
 	}
 }
 
-func keyed(id string) string {
-	if id == "" {
+func (f *file) keyed() string {
+	if f.keyID == "" {
 		return ""
 	}
-	return ": " + quote(id)
+	return ": " + f.quote(f.keyID)
 }
 
 func (f *file) unsigned() {
@@ -254,7 +290,7 @@ func answerECs(_ context.Context, f *file) {
 	if err != nil || !strings.HasPrefix(ec, "0002-") {
 		return
 	}
-	said := fmt.Sprintf("OSS says so (EC %s): %s", ec, quote(f.refusal.Message))
+	said := fmt.Sprintf("OSS says so (EC %s): %s", ec, f.quote(f.refusal.Message))
 	form := func(id ID, what, fix string) { f.found(id, Proved, what+"; "+said, fix) }
 	write := "let the signer write the header: OSS4-HMAC-SHA256 Credential=ID/DATE/REGION/oss/aliyun_v4_request,Signature=HEX, with AdditionalHeaders between them if there are any"
 	switch n {
@@ -264,9 +300,11 @@ func answerECs(_ context.Context, f *file) {
 		form(Malformed, "a pair of the Authorization header has no =", write)
 	case 204:
 		form(Malformed, "the Authorization header has a key that OSS does not know", write+"; remove every other key")
-	case 205, 206:
+	case 206, 207, 220: // the pages of their neighbours say so, theirs are not to be found
+		f.found(Malformed, Likely, "a field of the signature is missing or empty; "+said, "presign anew, and use the URL as it is")
+	case 205:
 		form(Malformed, "the Authorization header has no Credential", write)
-	case 207, 208:
+	case 208:
 		form(Malformed, "the Authorization header has no Signature", write)
 	case 209, 210:
 		form(Malformed, "AdditionalHeaders is empty, or has an empty name", "leave it out if there are none")
@@ -282,12 +320,12 @@ func answerECs(_ context.Context, f *file) {
 		form(Malformed, "the credential does not end in aliyun_v4_request", "sign with OSS4: package oss")
 	case 214:
 		form(Payload, "x-oss-content-sha256 is not UNSIGNED-PAYLOAD", "OSS signs no hash of the body; set it to UNSIGNED-PAYLOAD")
-	case 215, 216, 217, 218, 219, 220, 67, 68, 65, 74:
+	case 215, 216, 217, 218, 219, 67, 68, 65, 74:
 		form(Truncated, "a parameter of the signature is missing or empty", "use the whole URL, in quotes")
 	case 222:
 		form(Malformed, "the access key id has characters that none has", "check that the id was copied whole")
 	case 226, 228:
-		form(WrongRegion, "the region of the signature, "+quote(f.region)+", is not the host's or is none", "set Region to the bucket's: the host's name without oss- and -internal")
+		form(WrongRegion, "the region of the signature, "+f.quote(f.region)+", is not the host's or is none", "set Region to the bucket's: the host's name without oss- and -internal")
 	case 227:
 		form(WrongService, "the product of the signature is not the host's", `it is "oss", or "oss-cloudbox" for a CloudBox`)
 	case 232:
@@ -303,8 +341,8 @@ func answerECs(_ context.Context, f *file) {
 	case 904: // said already
 	default:
 		switch {
-		case n >= 300 && n < 500:
-			form(Algorithm, "the signature is one of AWS's", "sign with OSS4 (package oss), or use OSS's S3-compatible endpoint with its own keys")
+		case n >= 300 && n < 500: // OSS takes those of AWS as well, and then this one was wrong
+			f.found(Algorithm, Likely, "the signature is one of AWS's; "+said, "sign with OSS4 (package oss), or use OSS's S3-compatible endpoint with its own keys")
 		case n >= 102 && n <= 118:
 			form(Algorithm, "the signature is of version 2, which OSS has withdrawn", "sign with OSS4: package oss")
 		}
@@ -320,16 +358,16 @@ func answerAzure(_ context.Context, f *file) {
 	has := func(text string) bool { return strings.Contains(detail, text) || strings.Contains(r.Message, text) }
 	switch r.Code {
 	case "AuthorizationPermissionMismatch":
-		f.found(Permission, Proved, "the signature is right, and its permissions "+quote(f.get("sp"))+" do not allow "+first(f.method, "the operation"),
+		f.found(Permission, Proved, "the signature is right, and its permissions "+f.quote(f.get("sp"))+" do not allow "+first(f.method, "the operation"),
 			"sign for the method that is used (Request.Method), or give SAS.Permissions its letter; with a user delegation key, the user needs the right as well")
 	case "AuthorizationResourceTypeMismatch":
-		f.found(Scope, Proved, "the account SAS is for the resource types "+quote(f.get("srt"))+", and this is another", "add s, c or o to AccountSAS.ResourceTypes")
+		f.found(Scope, Proved, "the account SAS is for the resource types "+f.quote(f.get("srt"))+", and this is another", "add s, c or o to AccountSAS.ResourceTypes")
 	case "AuthorizationServiceMismatch":
-		f.found(Scope, Proved, "the account SAS is for the services "+quote(f.get("ss"))+", and this is another", "add b to AccountSAS.Services")
+		f.found(Scope, Proved, "the account SAS is for the services "+f.quote(f.get("ss"))+", and this is another", "add b to AccountSAS.Services")
 	case "AuthorizationProtocolMismatch":
 		f.found(Protocol, Proved, "the SAS is for https, and the request came over http", "use https")
 	case "AuthorizationSourceIPMismatch":
-		f.found(Address, Proved, "the SAS is for the addresses "+quote(f.get("sip"))+", and the client has another", "sign for the address that the service sees, which is a proxy's or NAT's perhaps")
+		f.found(Address, Proved, "the SAS is for the addresses "+f.quote(f.get("sip"))+", and the client has another", "sign for the address that the service sees, which is a proxy's or NAT's perhaps")
 	case "InvalidAuthenticationInfo":
 		switch {
 		case f.sasInHeader():
@@ -346,15 +384,15 @@ func answerAzure(_ context.Context, f *file) {
 				f.found(PlusMangled, Proved, "sig holds a space: a plus that was not written as %2B", "use the URL as it is; who builds it from parts must percent-encode sig")
 				return
 			}
-			f.found(Malformed, Proved, "a field of the SAS is not of its form: "+quote(detail), "sign anew, and use the SAS as it is: sig percent-encoded once, sp in order")
+			f.found(Malformed, Proved, "a field of the SAS is not of its form: "+f.quote(detail), "sign anew, and use the SAS as it is: sig percent-encoded once, sp in order")
 		case has("is mandatory"), has("is optional but cannot be empty"):
-			f.found(Truncated, Likely, quote(detail), "use the whole SAS, in quotes: a shell cuts a URL at &")
-		case has("has to be after signed start"):
-			f.found(Expired, Likely, quote(detail), "sign anew; without st, the start is the service's now")
+			f.found(Truncated, Likely, f.quote(detail), "use the whole SAS, in quotes: a shell cuts a URL at &")
+		case has("be after signed start"):
+			f.found(Expired, Likely, f.quote(detail), "sign anew; without st, the start is the service's now")
 		case has("signed resource is not allowed"):
 			f.found(Scope, Proved, "the SAS is for another kind of resource (sr="+f.get("sr")+") than the request", "sign for the container to list it, for the blob to read it")
 		case has("SAS identifier cannot be found"), has("Error locating SAS identifier"):
-			f.found(PolicyUnknown, Proved, "the stored access policy "+quote(f.get("si"))+" does not exist", "create it on the container, or wait: new ones take up to 30 seconds")
+			f.found(PolicyUnknown, Proved, "the stored access policy "+f.quote(f.get("si"))+" does not exist", "create it on the container, or wait: new ones take up to 30 seconds")
 		case has("Policy violated by no signed start"):
 			f.found(PolicyViolated, Proved, "the storage account has a SAS expiration policy, which demands a start (st)", "let the signer write st: Config.Backdate must not be negative")
 		case has("associated with signature or SAS identifier"):
@@ -412,7 +450,7 @@ func httpTime(s string) time.Time {
 	return t
 }
 
-func show(t time.Time) string {
+func instant(t time.Time) string {
 	if t.IsZero() {
 		return "an unknown time"
 	}
@@ -434,13 +472,4 @@ func hostOf(location string) string {
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	return host
-}
-
-// quote shows a stranger's text: short, without control characters, in quotes.
-func quote(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:200]) + "…"
-	}
-	return strconv.Quote(s)
 }

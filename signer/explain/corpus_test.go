@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,8 +19,11 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer/explain"
 )
 
-// A recorded is a refusal of testdata/corpus.json: what services answered, live or in their documentation and its readers'
-// reports, or a URL that cannot work, and the cause that it must yield. Also has the causes that the same evidence allows.
+// A recorded is a refusal and the cause that it must yield; Also has the causes that the same evidence allows. There are three
+// files of them. In corpus.json stands what services answered, live or by their documentation, and URLs that cannot work: the rules
+// were written with it. In reports.json stands what users reported, in the form in which they had it and with names replaced; the
+// rules got 26 of the 51 right before they were mended. In later.json stand reports that were looked for after that, for a figure
+// that nothing was fitted to.
 type recorded struct {
 	Name, Source string
 	Want         explain.ID
@@ -60,76 +64,103 @@ func (r *recorded) evidence(t testing.TB) explain.Evidence {
 	return e
 }
 
-func loadCorpus(t testing.TB) (all []recorded) {
+func loadCorpus(t testing.TB, files ...string) (all []recorded) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/corpus.json")
-	if err != nil {
-		t.Fatal(err)
+	if len(files) == 0 {
+		files = corpusFiles()
 	}
-	d := json.NewDecoder(strings.NewReader(string(text)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&all); err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		text, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := json.NewDecoder(strings.NewReader(string(text)))
+		d.DisallowUnknownFields()
+		var some []recorded
+		if err := d.Decode(&some); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, some...)
 	}
 	return all
 }
+
+func corpusFiles() []string { return []string{"corpus.json", "reports.json"} }
 
 // A tally counts how often a cause was found.
 type tally struct{ all, first, found, missed, wrong int }
 
 // TestCorpus holds Explain to the corpus: the cause that is wanted must stand first in 95 of 100, and nothing else may be Proved.
 func TestCorpus(t *testing.T) {
-	corpus := loadCorpus(t)
-	if len(corpus) < 120 {
-		t.Errorf("%d refusals", len(corpus))
-	}
 	by := map[explain.ID]*tally{}
-	var sum tally
-	for _, r := range corpus {
-		report, err := explain.Explain(t.Context(), r.evidence(t))
-		if err != nil {
-			t.Errorf("%s: %v", r.Name, err)
-			continue
-		}
-		n := by[r.Want]
-		if n == nil {
-			n = new(tally)
-			by[r.Want] = n
-		}
-		at := slices.IndexFunc(report.Causes, func(c explain.Cause) bool { return c.ID == r.Want })
-		for _, n := range []*tally{n, &sum} {
-			n.all++
-			switch {
-			case at == 0:
-				n.first++
-			case at > 0:
-				n.found++
-			default:
-				n.missed++
+	sums := map[string]*tally{}
+	all := new(tally)
+	for _, file := range corpusFiles() {
+		sums[file] = new(tally)
+		for _, r := range loadCorpus(t, file) {
+			if r.Source == "" {
+				t.Errorf("%s: no source", r.Name)
+			}
+			report, err := explain.Explain(t.Context(), r.evidence(t))
+			if err != nil {
+				t.Errorf("%s: %v", r.Name, err)
+				continue
+			}
+			if by[r.Want] == nil {
+				by[r.Want] = new(tally)
+			}
+			for _, n := range []*tally{by[r.Want], sums[file], all} {
+				n.add(&r, report)
+			}
+			if len(report.Causes) == 0 || report.Causes[0].ID != r.Want {
+				t.Logf("%s: want %s first\n%v", r.Name, r.Want, report)
+			}
+			for _, c := range report.Causes {
+				if c.Certainty == explain.Proved && c.ID != r.Want && !slices.Contains(r.Also, c.ID) {
+					t.Errorf("%s: %s is proved, and the cause is %s\n%v", r.Name, c.ID, r.Want, report)
+				}
 			}
 		}
-		if at != 0 {
-			t.Logf("%s: %s is at %d of\n%v", r.Name, r.Want, at, report)
-		}
-		for _, c := range report.Causes {
-			if c.Certainty == explain.Proved && c.ID != r.Want && !slices.Contains(r.Also, c.ID) {
-				n.wrong++
-				sum.wrong++
-				t.Errorf("%s: %s is proved, and the cause is %s\n%v", r.Name, c.ID, r.Want, report)
-			}
+	}
+	if all.all < 120 {
+		t.Errorf("%d refusals", all.all)
+	}
+	for file, n := range sums {
+		if n.first*100 < n.all*95 {
+			t.Errorf("%s: %d of %d first", file, n.first, n.all)
 		}
 	}
 	if testing.Verbose() {
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "cause\trefusals\tfirst\tfound\tmissed\twrongly proved\t")
 		for _, id := range slices.Sorted(maps.Keys(by)) {
-			n := by[id]
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", id, n.all, n.first, n.found, n.missed, n.wrong)
+			by[id].print(w, string(id))
 		}
-		fmt.Fprintf(w, "all\t%d\t%d\t%d\t%d\t%d\t\n", sum.all, sum.first, sum.found, sum.missed, sum.wrong)
+		for _, file := range corpusFiles() {
+			sums[file].print(w, file)
+		}
+		all.print(w, "all")
 		w.Flush()
 	}
-	if sum.first*100 < sum.all*95 {
-		t.Errorf("%d of %d first", sum.first, sum.all)
+}
+
+func (n *tally) add(r *recorded, report *explain.Report) {
+	n.all++
+	switch at := slices.IndexFunc(report.Causes, func(c explain.Cause) bool { return c.ID == r.Want }); {
+	case at == 0:
+		n.first++
+	case at > 0:
+		n.found++
+	default:
+		n.missed++
 	}
+	for _, c := range report.Causes {
+		if c.Certainty == explain.Proved && c.ID != r.Want && !slices.Contains(r.Also, c.ID) {
+			n.wrong++
+		}
+	}
+}
+
+func (n *tally) print(w io.Writer, name string) {
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, n.all, n.first, n.found, n.missed, n.wrong)
 }

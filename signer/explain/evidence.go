@@ -39,7 +39,9 @@ type file struct {
 	theirs  string    // the canonical request that the service made
 	toSign  string    // and its string to sign
 
+	token     bool // the signature's fields stand together, not as parameters of their own
 	unchanged bool // what was sent is known to be what was signed
+	scrub     *strings.Replacer
 
 	causes []Cause
 	diff   []Line
@@ -91,7 +93,7 @@ func read(e *Evidence) *file {
 		if r, _ := refusal.Of(status, e.Header, e.Body); r.Code != "" {
 			f.refusal = r
 		} else {
-			f.refusal = refusal.Parse(e.Body)
+			f.refusal = readAnswer(e.Body)
 		}
 		if code := e.Header.Get("X-Ms-Error-Code"); f.refusal.Code == "" && code != "" {
 			f.refusal.Code = code
@@ -111,6 +113,7 @@ func read(e *Evidence) *file {
 	if f.provider == "" {
 		f.provider = f.providerOfAnswer()
 	}
+	f.scrub = strings.NewReplacer(f.secrets()...)
 	return f
 }
 
@@ -189,10 +192,28 @@ func (f *file) recognise() {
 			f.scheme = "account SAS"
 		}
 		f.start, f.end = isoTime(f.get("st")), isoTime(f.get("se"))
-	case f.has("Signature") && f.has("KeyName"):
+		if start := isoTime(f.get("skt")); start.After(f.start) { // it works while its key does
+			f.start = start
+		}
+		if end := isoTime(f.get("ske")); !end.IsZero() && (f.end.IsZero() || end.Before(f.end)) {
+			f.end = end
+		}
+	case f.has("KeyName") && (f.has("Signature") || f.has("Expires") || f.has("URLPrefix")):
 		f.provider, f.form, f.scheme = "cdn", "URL", "Cloud CDN"
+		if len(f.get("Signature")) > 40 { // Ed25519, where Cloud CDN has SHA-1
+			f.scheme = "Media CDN"
+		}
 		f.end = unix(f.get("Expires"))
 		f.keyID = f.get("KeyName")
+	case strings.Contains(f.pathOf(), "/edge-cache-token="), f.has("edge-cache-token"):
+		f.form = "URL"
+		f.readToken("Media CDN", f.get("edge-cache-token")+between(f.pathOf(), "/edge-cache-token=", "/"))
+	case f.cookie("Cloud-CDN-Cookie") != "":
+		f.form = "cookie"
+		f.readToken("Cloud CDN", f.cookie("Cloud-CDN-Cookie"))
+	case f.cookie("Edge-Cache-Cookie") != "":
+		f.form = "cookie"
+		f.readToken("Media CDN", f.cookie("Edge-Cache-Cookie"))
 	case f.has("Signature") && f.has("OSSAccessKeyId"):
 		f.provider, f.form, f.scheme = "oss", "URL", "OSS version 1"
 		f.keyID, f.end = f.get("OSSAccessKeyId"), unix(f.get("Expires"))
@@ -213,6 +234,32 @@ func (f *file) recognise() {
 	default:
 		f.provider = providerOfHost(f.host)
 	}
+}
+
+// readToken reads the fields of a signature that stands in a cookie, a part of the path or one parameter.
+func (f *file) readToken(scheme, token string) {
+	f.provider, f.scheme, f.token = "cdn", scheme, true
+	for field := range strings.FieldsFuncSeq(token, func(r rune) bool { return r == ':' || r == '~' || r == '&' }) {
+		switch name, value, _ := strings.Cut(field, "="); name {
+		case "Starts":
+			f.start = unix(value)
+		case "Expires":
+			f.end = unix(value)
+		case "KeyName":
+			f.keyID = value
+		}
+	}
+}
+
+func (f *file) cookie(name string) string {
+	for _, line := range f.headers["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			if n, value, _ := strings.Cut(strings.TrimSpace(pair), "="); n == name {
+				return value
+			}
+		}
+	}
+	return ""
 }
 
 // signedBy reports whether the URL has a parameter of a signature of the SigV4 family with that prefix.
@@ -298,7 +345,7 @@ func (f *file) hostRegion() string {
 func (f *file) facts() (all []Fact) {
 	add := func(name, value string) {
 		if value != "" {
-			all = append(all, Fact{name, value})
+			all = append(all, Fact{name, f.show(value)})
 		}
 	}
 	date := func(name string, t time.Time) {
@@ -308,9 +355,7 @@ func (f *file) facts() (all []Fact) {
 	}
 	add("method", f.method)
 	add("host", f.host)
-	if f.url != nil {
-		add("path", f.url.EscapedPath())
-	}
+	add("path", f.pathOf())
 	add("key", f.keyID)
 	add("region", f.region)
 	add("service", f.service)

@@ -59,7 +59,7 @@ type Evidence struct {
 type Report struct {
 	Provider string `json:"provider,omitempty"` // "s3", "gcs", "azure", "oss", "cdn"; "" if it cannot be told
 	Scheme   string `json:"scheme,omitempty"`   // "AWS4-HMAC-SHA256", "service SAS" ...
-	Form     string `json:"form,omitempty"`     // where the signature stands: "URL" or "Authorization header"
+	Form     string `json:"form,omitempty"`     // where the signature stands: "URL", "Authorization header" or "cookie"
 	Facts    []Fact `json:"facts,omitempty"`    // what the signature says about itself
 
 	// Causes are the possible ones, the likeliest first. None means that the evidence shows nothing wrong.

@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/cloudsigner/cloudsigner/internal/wire"
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
@@ -43,22 +45,70 @@ func differences(_ context.Context, f *file) {
 		f.withinTheirs()
 		return
 	}
-	ours, theirs := string(f.Trace.CanonicalRequest), f.theirs
-	if theirs != "" && ours != "" {
-		a, ok1 := parseCanonical(ours)
-		b, ok2 := parseCanonical(theirs)
-		if ok1 && ok2 {
-			f.compare(a, b, Proved)
+	ours, signed := string(f.Trace.CanonicalRequest), string(f.Trace.StringToSign)
+	equal := (f.theirs == "" || ours == "" || same(ours, f.theirs)) && (f.toSign == "" || same(signed, f.toSign))
+	if equal {
+		if f.mismatched() && f.intact() {
+			f.found(WrongSecret, Proved, "the service signed the very same string, and has another signature for it", "check the secret of the key "+f.quote(f.keyID)+": that it was copied whole, without blanks, and belongs to this key")
+			f.found(KeyRotated, Possible, "the key was regenerated, or Google's own key changed since", "sign anew with the current key")
+		}
+		return
+	}
+	if a, b, ok := both(ours, f.theirs, parseCanonical); ok {
+		f.compare(a, b, Proved)
+	} else if a, b, ok := both(signed, f.toSign, parseToSign); ok {
+		f.compare(a, b, Proved)
+	}
+	if len(f.diff) == 0 || !slices.ContainsFunc(f.diff, func(l Line) bool { return !l.Equal }) || ours == "" && len(f.diff) == 0 {
+		f.compareStrings(signed, f.toSign)
+	}
+}
+
+// both parses two texts.
+func both(ours, theirs string, parse func(string) (canonical, bool)) (a, b canonical, ok bool) {
+	a, ok1 := parse(ours)
+	b, ok2 := parse(theirs)
+	return a, b, ok1 && ok2
+}
+
+// parseToSign reads the strings to sign that have no canonical request: Azure's Shared Key and Shared Key Lite, and the second
+// versions of S3 and GCS and the first of OSS. A line for the method and for each of some headers, then the provider's headers by
+// name, then the resource.
+func parseToSign(text string) (c canonical, ok bool) {
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	if c.method = lines[0]; c.method == "" || strings.Trim(c.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return c, false
+	}
+	resource := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "/") })
+	named := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "x-") })
+	if named < 0 || named > resource {
+		named = resource
+	}
+	names := []string{"content-md5", "content-type", "date"}
+	if named == 12 {
+		names = []string{"content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
+			"if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range"}
+	}
+	if resource < 0 || named != len(names)+1 {
+		return c, false
+	}
+	for i, name := range names {
+		if value := lines[i+1]; name == "date" && !unix(value).IsZero() {
+			c.query = "Expires=" + value
+		} else if value != "" {
+			c.headers = append(c.headers, pair{name, value})
 		}
 	}
-	equal := (theirs == "" || ours == "" || same(ours, theirs)) && (f.toSign == "" || same(string(f.Trace.StringToSign), f.toSign))
-	if len(f.diff) == 0 || ours == "" {
-		f.compareStrings(string(f.Trace.StringToSign), f.toSign)
+	for _, line := range lines[named:resource] {
+		name, value, _ := strings.Cut(line, ":")
+		c.headers = append(c.headers, pair{name, value})
 	}
-	if equal && (f.toSign != "" || theirs != "") && f.mismatched() && f.intact() {
-		f.found(WrongSecret, Proved, "the service signed the very same string, and has another signature for it", "check the secret of the key "+quote(f.keyID)+": that it was copied whole, without blanks, and belongs to this key")
-		f.found(KeyRotated, Possible, "the key was regenerated, or Google's own key changed since", "sign anew with the current key")
+	c.path = lines[resource]
+	for _, line := range lines[resource+1:] {
+		name, value, _ := strings.Cut(line, ":")
+		c.query += "&" + url.QueryEscape(name) + "=" + url.QueryEscape(value)
 	}
+	return c, true
 }
 
 // intact reports whether the signature arrived as it was made, as far as that is known.
@@ -82,16 +132,17 @@ func (f *file) intact() bool {
 	return true
 }
 
-func same(a, b string) bool {
-	flat := func(s string) string { return strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\n") }
-	return flat(a) == flat(b) || strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
+// same reports whether two texts are equal, of which the second may have been copied from where newlines are blanks.
+func same(ours, theirs string) bool {
+	ours, theirs = strings.TrimRight(strings.ReplaceAll(ours, "\r\n", "\n"), "\n"), strings.TrimRight(strings.ReplaceAll(theirs, "\r\n", "\n"), "\n")
+	return ours == theirs || !strings.Contains(theirs, "\n") && strings.Join(strings.Fields(ours), " ") == strings.Join(strings.Fields(theirs), " ")
 }
 
 // compare finds the parts in which what the service signed (b) differs from what the signer did (a).
 func (f *file) compare(a, b canonical, certainty Certainty) {
 	f.line("method", a.method, b.method)
 	if a.method != b.method {
-		f.found(Method, certainty, fmt.Sprintf("signed for %s and sent as %s", quote(a.method), quote(b.method)), "use the method that was signed: a URL for GET is not one for HEAD")
+		f.found(Method, certainty, fmt.Sprintf("signed for %s and sent as %s", f.quote(a.method), f.quote(b.method)), "use the method that was signed: a URL for GET is not one for HEAD")
 	}
 	f.line("path", a.path, b.path)
 	if a.path != b.path {
@@ -99,7 +150,7 @@ func (f *file) compare(a, b canonical, certainty Certainty) {
 		db, errB := url.PathUnescape(b.path)
 		dda, _ := url.PathUnescape(da)
 		ddb, _ := url.PathUnescape(db)
-		why := fmt.Sprintf("signed was the path %s, and the service saw %s", quote(a.path), quote(b.path))
+		why := fmt.Sprintf("signed was the path %s, and the service saw %s", f.quote(a.path), f.quote(b.path))
 		switch {
 		case errA == nil && errB == nil && (da == db || da == ddb || dda == db || strings.ReplaceAll(da, "+", " ") == strings.ReplaceAll(db, "+", " ")):
 			f.found(PathEncoding, certainty, why, "use the URL byte for byte as it was made: no client or proxy may decode and encode it again")
@@ -112,75 +163,102 @@ func (f *file) compare(a, b canonical, certainty Certainty) {
 	f.line("signed headers", a.signed, b.signed)
 	f.line("payload", a.payload, b.payload)
 	if a.payload != b.payload {
-		f.found(Payload, certainty, fmt.Sprintf("signed for the payload %s, and the service has %s", quote(a.payload), quote(b.payload)), "send the body, and the header x-amz-content-sha256, that were signed")
+		f.found(Payload, certainty, fmt.Sprintf("signed for the payload %s, and the service has %s", f.quote(a.payload), f.quote(b.payload)), "send the body, and the header x-amz-content-sha256, that were signed")
 	}
 }
 
 func (f *file) compareQueries(a, b string, certainty Certainty) {
-	ours, theirs := params(a), params(b)
-	for _, p := range theirs {
-		if strings.EqualFold(p.name, "X-Amz-Signature") || strings.EqualFold(p.name, "X-Goog-Signature") {
+	ours, theirs := grouped(params(a)), grouped(params(b))
+	for _, p := range theirs.list {
+		was, signed := ours.values[p.name]
+		if signatureParam(strings.ToLower(p.name)) {
 			continue // as some services repeat it
 		}
-		i := slices.IndexFunc(ours, func(o pair) bool { return o.name == p.name })
+		f.line("query parameter "+p.name, f.param(p.name, was), f.param(p.name, p.value))
 		switch {
-		case i < 0:
-			f.line("query parameter "+p.name, "", p.value)
-			f.found(QueryAdded, certainty, "the parameter "+quote(p.name)+" was added after signing", "put it into Request.Query when presigning, or leave it out; analytics and caches add such")
-		case ours[i].value != p.value && strings.HasSuffix(p.name, "-SignedHeaders"): // some services write what they found there
-			f.line("query parameter "+p.name, ours[i].value, p.value)
-		case ours[i].value != p.value:
-			f.line("query parameter "+p.name, ours[i].value, p.value)
-			f.found(QueryChanged, certainty, fmt.Sprintf("the parameter %s was signed as %s and arrived as %s", quote(p.name), quote(ours[i].value), quote(p.value)), "use the URL byte for byte as it was made")
-		default:
-			f.line("query parameter "+p.name, p.value, p.value)
+		case !signed:
+			f.found(QueryAdded, certainty, "the parameter "+f.quote(p.name)+" was added after signing", "put it into Request.Query when presigning, or leave it out; analytics and caches add such")
+		case was != p.value && !strings.HasSuffix(strings.ToLower(p.name), "-signedheaders"): // some services write what they found there
+			f.found(QueryChanged, certainty, fmt.Sprintf("the parameter %s was signed as %s and arrived as %s", f.quote(p.name), f.quote(f.param(p.name, was)), f.quote(f.param(p.name, p.value))), "use the URL byte for byte as it was made")
 		}
 	}
-	for _, p := range ours {
-		if !slices.ContainsFunc(theirs, func(o pair) bool { return o.name == p.name }) {
-			f.line("query parameter "+p.name, p.value, "")
-			f.found(QueryMissing, certainty, "the parameter "+quote(p.name)+" was signed and did not arrive", "use the whole URL, in quotes")
+	for _, p := range ours.list {
+		if _, arrived := theirs.values[p.name]; !arrived && !signatureParam(strings.ToLower(p.name)) {
+			f.line("query parameter "+p.name, f.param(p.name, p.value), "")
+			f.found(QueryMissing, certainty, "the parameter "+f.quote(p.name)+" was signed and did not arrive", "use the whole URL, in quotes")
 		}
 	}
 }
 
 // params are the parameters of a canonical query, as they are written.
 func params(query string) (all []pair) {
-	for _, p := range strings.Split(query, "&") {
-		if p != "" {
-			name, value, _ := strings.Cut(p, "=")
-			all = append(all, pair{name, value})
-		}
+	for name, value := range wire.Pairs(query) {
+		all = append(all, pair{name, value})
 	}
 	return all
 }
 
-func (f *file) compareHeaders(ours, theirs []pair, certainty Certainty) {
-	for _, h := range ours {
-		i := slices.IndexFunc(theirs, func(o pair) bool { return o.name == h.name })
-		value := ""
-		if i >= 0 {
-			value = strings.TrimSpace(theirs[i].value)
-		}
-		f.line("header "+h.name, h.value, value)
-		if i < 0 || value == "" && h.value != "" {
-			f.found(HeaderMissing, certainty, "the header "+quote(h.name)+" was signed as "+f.header(h)+" and did not arrive", "send every header of Presigned.Header; a proxy may have dropped it")
-			continue
-		}
-		if value != strings.TrimSpace(h.value) {
-			f.changedHeader(h.name, h.value, value, certainty)
+// A group is a list of pairs in which each name is there once, with all of its values.
+type group struct {
+	list   []pair
+	values map[string]string
+}
+
+func grouped(all []pair) group {
+	g := group{values: make(map[string]string, len(all))}
+	at := make(map[string]int, len(all))
+	for _, p := range all {
+		i, twice := at[p.name]
+		if !twice {
+			at[p.name] = len(g.list)
+			g.list = append(g.list, p)
+		} else if len(g.list[i].value) < maxURL {
+			g.list[i].value += "," + p.value
 		}
 	}
-	for _, h := range theirs {
-		if !slices.ContainsFunc(ours, func(o pair) bool { return o.name == h.name }) {
-			f.line("header "+h.name, "", h.value)
-			f.found(HeaderAdded, certainty, "the header "+quote(h.name)+" arrived as "+f.header(h)+" and was not signed", "put it into Request.Header when presigning, or do not send it")
+	for _, p := range g.list {
+		g.values[p.name] = p.value
+	}
+	return g
+}
+
+// param is a parameter's value, without its secrets.
+func (f *file) param(name, value string) string {
+	if secretName(name) && value != "" {
+		return redacted(name, value)
+	}
+	return value
+}
+
+func (f *file) compareHeaders(a, b []pair, certainty Certainty) {
+	ours, theirs := grouped(a), grouped(b)
+	for _, h := range ours.list {
+		value, arrived := theirs.values[h.name]
+		value = strings.TrimSpace(value)
+		f.line("header "+h.name, f.header(h), f.header(pair{h.name, value}))
+		switch {
+		case !arrived || value == "" && h.value != "":
+			f.found(HeaderMissing, certainty, "the header "+f.quote(h.name)+" was signed as "+f.quote(f.header(h))+" and did not arrive", "send every header of Presigned.Header; a proxy may have dropped it")
+		case value != strings.TrimSpace(h.value):
+			f.changedHeader(h.name, h.value, value, certainty)
+		case strings.TrimSpace(h.value) != h.value && theirs.values[h.name] == value:
+			f.found(HeaderChanged, certainty, "the header "+f.quote(h.name)+" was signed with blanks about its value, which the service takes away", "sign it without them: strings.TrimSpace")
+		}
+	}
+	for _, h := range theirs.list {
+		if _, signed := ours.values[h.name]; !signed {
+			f.line("header "+h.name, "", f.header(h))
+			id := HeaderAdded
+			if h.name == "content-type" {
+				id = ContentType
+			}
+			f.found(id, certainty, "the header "+f.quote(h.name)+" arrived as "+f.quote(f.header(h))+" and was not signed", "put it into Request.Header when presigning, or do not send it: libraries and browsers set some by themselves")
 		}
 	}
 }
 
 func (f *file) changedHeader(name, signed, seen string, certainty Certainty) {
-	why := fmt.Sprintf("the header %s was signed as %s and arrived as %s", quote(name), f.header(pair{name, signed}), f.header(pair{name, seen}))
+	why := fmt.Sprintf("the header %s was signed as %s and arrived as %s", f.quote(name), f.quote(f.header(pair{name, signed})), f.quote(f.header(pair{name, seen})))
 	switch strings.ToLower(name) {
 	case "host":
 		f.found(Host, certainty, why, "sign for the host and port that the service sees: a proxy that rewrites Host needs Endpoint to be the name behind it, or must keep it")
@@ -197,44 +275,57 @@ func (f *file) changedHeader(name, signed, seen string, certainty Certainty) {
 
 // header is a header's value, without its secrets.
 func (f *file) header(h pair) string {
-	return quote(signer.RedactHeader(http.Header{http.CanonicalHeaderKey(h.name): {h.value}}).Get(h.name))
+	return signer.RedactHeader(http.Header{http.CanonicalHeaderKey(h.name): {h.value}}).Get(h.name)
 }
 
 // line adds a line to the diff.
 func (f *file) line(part, signed, seen string) {
-	f.diff = append(f.diff, Line{part, signed, seen, signed == seen})
+	if signed != "" || seen != "" {
+		f.diff = append(f.diff, Line{part, f.show(signed), f.show(seen), signed == seen})
+	}
 }
 
-// compareStrings compares strings to sign line by line, for schemes that have no canonical request, and where the services tells only
-// that.
+// compareStrings compares strings to sign line by line, for a SAS, and where the service tells only that.
 func (f *file) compareStrings(ours, theirs string) {
 	if ours == "" || theirs == "" || same(ours, theirs) {
 		return
 	}
 	a, b := strings.Split(ours, "\n"), strings.Split(theirs, "\n")
-	names := lineNames(a[0], len(a))
+	if len(b) == 1 && len(a) > 1 { // copied from where newlines are blanks
+		f.compareWords(strings.Fields(ours), strings.Fields(theirs))
+		return
+	}
+	names := lineNames(ours, f.get("sv"))
 	for i := range max(len(a), len(b)) {
 		x, y := at(a, i), at(b, i)
-		name := at(names, i)
-		if name == "" {
-			name = fmt.Sprintf("line %d of the string to sign", i+1)
-		}
+		name := first(at(names, i), fmt.Sprintf("line %d of the string to sign", i+1))
 		f.line(name, x, y)
 		if x == y {
 			continue
 		}
-		why := fmt.Sprintf("%s: signed was %s, and the service has %s", name, quote(x), quote(y))
-		switch name {
-		case "timestamp", "scope":
+		why := fmt.Sprintf("%s: signed was %s, and the service has %s", name, f.quote(x), f.quote(y))
+		switch {
+		case name == "timestamp" || name == "scope":
 			f.scopeDiffers(x, y, why)
-		case "canonical request":
+		case name == "canonical request":
 			f.found(HeaderChanged, Possible, "the canonical requests differ, and the service tells only their hash", "compare method, path, query and headers with what was signed")
-		case "resource":
+		case name == "resource":
 			f.found(Path, Proved, why, "sign for the container and blob that are asked for, of this account")
-		case "permissions", "start", "expiry":
+		case fieldParam(name) != "":
 			f.found(QueryChanged, Proved, why, "use the SAS as it was made")
 		default:
-			f.found(QueryChanged, Likely, why, "use the SAS as it was made, and for what it was made")
+			f.found(QueryChanged, Likely, why, "use what was signed as it was made, and for what it was made")
+		}
+	}
+}
+
+// compareWords compares strings to sign of which one has lost its newlines, and empty lines with them.
+func (f *file) compareWords(ours, theirs []string) {
+	for i := range max(len(ours), len(theirs)) {
+		if x, y := at(ours, i), at(theirs, i); x != y {
+			f.line("string to sign", strings.Join(ours, " "), strings.Join(theirs, " "))
+			f.found(QueryChanged, Likely, fmt.Sprintf("the strings to sign differ where %s was signed and the service has %s", f.quote(x), f.quote(y)), "use what was signed as it was made, and for what it was made")
+			return
 		}
 	}
 }
@@ -260,15 +351,54 @@ func at(lines []string, i int) string {
 	return ""
 }
 
-// lineNames names the lines of a string to sign: of the SigV4 family, and of a service SAS since 2020-12-06.
-func lineNames(begin string, n int) []string {
-	switch {
-	case n == 4 && (strings.HasPrefix(begin, "AWS4-") || strings.HasPrefix(begin, "GOOG4-") || strings.HasPrefix(begin, "OSS4-")):
+// lineNames names the lines of a string to sign: of the SigV4 family, and of the three kinds of SAS. Fields of a SAS stand behind
+// the name that they have in the URL.
+func lineNames(text, sv string) []string {
+	lines := strings.Split(text, "\n")
+	if len(lines) == 4 && (strings.HasPrefix(text, "AWS4-") || strings.HasPrefix(text, "GOOG4-") || strings.HasPrefix(text, "OSS4-")) {
 		return []string{"algorithm", "timestamp", "scope", "canonical request"}
-	case n == 16:
-		return []string{"permissions", "start", "expiry", "resource", "identifier", "addresses", "protocol", "version", "resource type", "snapshot", "encryption scope", "rscc", "rscd", "rsce", "rscl", "rsct"}
 	}
-	return nil
+	if sv == "" {
+		for _, line := range lines { // the latest of its dates is the version, or later than what matters
+			if _, err := time.Parse(time.DateOnly, line); err == nil && line > sv {
+				sv = line
+			}
+		}
+	}
+	since := func(version string, names ...string) []string {
+		if sv < version {
+			return nil
+		}
+		return names
+	}
+	overrides := []string{"rscc", "rscd", "rsce", "rscl", "rsct"}
+	var all []string
+	switch resource := at(lines, 3); {
+	case strings.HasPrefix(resource, "/") && strings.Count(at(lines, 4), "-") == 4: // a user's id
+		all = slices.Concat([]string{"sp", "st", "se", "resource", "skoid", "sktid", "skt", "ske", "sks", "skv"}, since("2020-02-10", "saoid", "suoid", "scid"),
+			since("2025-07-05", "skdutid", "sduoid"), []string{"sip", "spr", "sv", "sr", "snapshot"}, since("2020-12-06", "ses"), since("2026-04-06", "headers", "parameters"), overrides)
+	case strings.HasPrefix(resource, "/"):
+		all = slices.Concat([]string{"sp", "st", "se", "resource", "si"}, since("2015-04-05", "sip", "spr"), []string{"sv"}, since("2018-11-09", "sr", "snapshot"),
+			since("2020-12-06", "ses"), overrides)
+	case len(lines) >= 10 && !strings.Contains(text, ":/"):
+		all = slices.Concat([]string{"account", "sp", "ss", "srt", "st", "se", "sip", "spr", "sv"}, since("2020-12-06", "ses"), []string{""})
+	}
+	if len(all) != len(lines) {
+		return nil
+	}
+	return all
+}
+
+// fieldParam returns the parameter of a SAS that a line of its string to sign is, "" if it is none.
+func fieldParam(line string) string {
+	switch line {
+	case "resource", "account", "snapshot", "headers", "parameters", "algorithm", "timestamp", "scope", "canonical request":
+		return ""
+	}
+	if strings.HasPrefix(line, "line ") {
+		return ""
+	}
+	return line
 }
 
 // withinTheirs looks for contradictions in what the service signed, where the signer's own is not known.
@@ -286,12 +416,12 @@ func (f *file) withinTheirs() {
 	for _, name := range strings.Split(names, ";") {
 		i := slices.IndexFunc(b.headers, func(h pair) bool { return h.name == name })
 		if name != "" && strings.Contains(names, "host") && (i < 0 || strings.TrimSpace(b.headers[i].value) == "") {
-			f.found(HeaderMissing, Proved, "the header "+quote(name)+" is signed, and the service found none", "send every header of Presigned.Header; a proxy may have dropped it")
+			f.found(HeaderMissing, Proved, "the header "+f.quote(name)+" is signed, and the service found none", "send every header of Presigned.Header; a proxy may have dropped it")
 		}
 	}
 	if f.Signed != nil {
 		if f.Signed.Method != "" && f.Signed.Method != b.method {
-			f.found(Method, Proved, fmt.Sprintf("signed for %s, and the service saw %s", quote(f.Signed.Method), quote(b.method)), "use the method that was signed")
+			f.found(Method, Proved, fmt.Sprintf("signed for %s, and the service saw %s", f.quote(f.Signed.Method), f.quote(b.method)), "use the method that was signed")
 		}
 		for _, h := range b.headers {
 			if h.name == "host" && f.Signed.Host != "" && !strings.EqualFold(strings.TrimSpace(h.value), f.Signed.Host) {
@@ -300,7 +430,7 @@ func (f *file) withinTheirs() {
 		}
 	}
 	if f.method != "" && f.method != b.method {
-		f.found(Method, Likely, fmt.Sprintf("the service saw %s, and the request is %s", quote(b.method), quote(f.method)), "something between changed the method: a CDN makes GET of HEAD")
+		f.found(Method, Likely, fmt.Sprintf("the service saw %s, and the request is %s", f.quote(b.method), f.quote(f.method)), "something between changed the method: a CDN makes GET of HEAD")
 	}
 }
 
@@ -316,59 +446,6 @@ func (f *file) mismatched() bool {
 	return f.refusal.Code == "" && f.toSign != ""
 }
 
-// sentAndSigned compares the request as it was sent with the one that the signature is for, without the service's help.
-func sentAndSigned(_ context.Context, f *file) {
-	if f.Signed == nil || f.Request == nil {
-		return
-	}
-	certainty := Likely
-	if f.Status == 0 || f.mismatched() {
-		certainty = Proved // nothing else can be wrong, or something of this kind is
-	}
-	before := len(f.causes)
-	a, b := f.Signed, f.Request
-	methodOf := func(r *http.Request) string { return first(r.Method, http.MethodGet) }
-	if methodOf(a) != methodOf(b) {
-		f.found(Method, certainty, fmt.Sprintf("signed for %s and sent as %s", methodOf(a), methodOf(b)), "use the method that was signed: a URL for GET is not one for HEAD")
-	}
-	if a.URL != nil && b.URL != nil {
-		hostA, hostB := first(a.Host, a.URL.Host), first(b.Host, b.URL.Host)
-		if !strings.EqualFold(hostA, hostB) {
-			f.changedHeader("host", hostA, hostB, certainty)
-		}
-		if pa, pb := a.URL.EscapedPath(), b.URL.EscapedPath(); pa != pb {
-			f.compare(canonical{path: pa}, canonical{path: pb}, certainty)
-		}
-		if a.URL.RawQuery != b.URL.RawQuery {
-			f.compareQueries(a.URL.RawQuery, b.URL.RawQuery, certainty)
-		}
-	}
-	for name, values := range a.Header {
-		got := b.Header[name]
-		switch {
-		case len(got) == 0:
-			f.found(HeaderMissing, certainty, "the header "+quote(name)+" was signed and is not sent", "send every header of Presigned.Header")
-		case !slices.Equal(got, values):
-			f.changedHeader(name, strings.Join(values, ","), strings.Join(got, ","), certainty)
-		}
-	}
-	for name := range b.Header {
-		if a.Header[name] == nil && f.vendorHeader(name) {
-			f.found(HeaderAdded, certainty, "the header "+quote(name)+" is sent and was not signed", "put it into Request.Header when presigning, or do not send it")
-		}
-	}
-	f.unchanged = len(f.causes) == before
-	if a.ContentLength > 0 && b.ContentLength >= 0 && a.ContentLength != b.ContentLength {
-		f.found(ContentLength, Likely, fmt.Sprintf("signed for %d bytes, and %d are sent", a.ContentLength, b.ContentLength), "send a body of the length that was signed")
-	}
-}
-
-func (f *file) vendorHeader(name string) bool {
-	name = strings.ToLower(name)
-	prefix := map[string]string{"s3": "x-amz-", "gcs": "x-goog-", "oss": "x-oss-"}[f.provider]
-	return prefix != "" && strings.HasPrefix(name, prefix)
-}
-
 // byKeys has a Verifier look at the request.
 func byKeys(ctx context.Context, f *file) {
 	if f.Verifier == nil || f.Request == nil {
@@ -379,7 +456,7 @@ func byKeys(ctx context.Context, f *file) {
 	errors.As(err, &e)
 	why := ""
 	if err != nil {
-		why = "checked with the keys that were given: " + quote(signer.RedactError(err).Error())
+		why = "checked with the keys that were given: " + f.quote(signer.RedactError(err).Error())
 	}
 	switch {
 	case err == nil && f.mismatched():

@@ -1,12 +1,18 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudsigner/cloudsigner/signer"
 )
 
 // String is the Report for a terminal: the causes, the differences, the facts.
@@ -42,13 +48,10 @@ func (r *Report) String() string {
 // Format prints String for every verb.
 func (r *Report) Format(f fmt.State, verb rune) { io.WriteString(f, r.String()) }
 
-const mark = "REDACTED"
-
-// redact removes every secret of the evidence from the report. The rules show as little of it as they can; this does not rely
-// on them.
+// redact removes every secret of the evidence from the report. Rules show strangers' texts through quote and line, which hide them;
+// this does not rely on it.
 func (f *file) redact(r *Report) {
-	scrub := strings.NewReplacer(f.secrets()...)
-	clean := func(s *string) { *s = scrub.Replace(*s) }
+	clean := func(s *string) { *s = f.scrub.Replace(*s) }
 	for i := range r.Facts {
 		clean(&r.Facts[i].Value)
 	}
@@ -64,23 +67,28 @@ func (f *file) redact(r *Report) {
 	clean(&r.Scheme)
 }
 
+// maxSecrets bounds how many values are looked for in the report.
+const maxSecrets = 2000
+
 // secrets lists what must not be shown, each with what stands in its place, the longest first.
 func (f *file) secrets() (replace []string) {
-	var all []string
-	add := func(secret string) {
-		if len(secret) < 4 || len(all) > 500 {
+	found := map[string]string{}
+	add := func(name, secret string) {
+		if len(secret) < 4 || len(found) > maxSecrets {
 			return
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(secret, " ", "+")} {
-			if !slices.Contains(all, form) {
-				all = append(all, form)
-			}
+		plain, err := url.QueryUnescape(secret)
+		if err != nil {
+			plain = secret
+		}
+		for _, form := range []string{secret, plain, url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(secret, " ", "+")} {
+			found[form] = redacted(name, secret)
 		}
 	}
-	query := func(query []pair) {
-		for _, p := range query {
-			if secretParam(p.name) {
-				add(p.value)
+	query := func(all []pair) {
+		for _, p := range all {
+			if secretName(p.name) {
+				add(p.name, p.value)
 			}
 		}
 	}
@@ -99,12 +107,16 @@ func (f *file) secrets() (replace []string) {
 					if _, mac, ok := strings.Cut(rest, ":"); ok && strings.HasPrefix(scheme, "SharedKey") {
 						rest = mac
 					}
-					add(rest)
-					add(between(rest, "sig=", "&"))
-					decoded, _ := url.QueryUnescape(between(rest, "sig=", "&"))
-					add(decoded)
-				case lower == "cookie", lower == "set-cookie", secretParam(name):
-					add(v)
+					add("signature", rest)
+					add("sig", between(rest, "sig=", "&"))
+				case lower == "cookie", lower == "set-cookie":
+					for _, c := range strings.FieldsFunc(v, func(r rune) bool { return r == ';' || r == '=' || r == ':' }) {
+						if len(c) >= 16 {
+							add("signature", strings.TrimSpace(c))
+						}
+					}
+				case secretName(name):
+					add(name, v)
 				}
 			}
 		}
@@ -115,37 +127,26 @@ func (f *file) secrets() (replace []string) {
 	if f.Signed != nil {
 		header(f.Signed.Header)
 		if f.Signed.URL != nil {
-			for name, values := range f.Signed.URL.Query() {
-				for _, v := range values {
-					query([]pair{{name, v}})
-				}
-			}
+			query(params(f.Signed.URL.RawQuery[:min(len(f.Signed.URL.RawQuery), maxURL)]))
 		}
 	}
 	for _, text := range []string{f.theirs, f.toSign, f.trace()} {
-		for _, line := range strings.Split(text, "\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && secretParam(name) {
-				add(strings.TrimSpace(value))
+		for line := range strings.SplitSeq(text, "\n") {
+			if name, value, ok := strings.Cut(line, ":"); ok && secretName(name) {
+				add(name, strings.TrimSpace(value))
 			}
-			for _, p := range params(line) {
-				if secretParam(p.name) {
-					add(p.value)
-					decoded, _ := url.QueryUnescape(p.value)
-					add(decoded)
-				}
-			}
+			query(params(line))
 		}
 	}
-	add(f.refusal.Text("SignatureProvided"))
-	add(f.refusal.Text("Token-0"))
-	add(between(f.refusal.Message+f.detail(), "in the HTTP request '", "'"))
+	add("signature", f.refusal.Text("SignatureProvided"))
+	add("token", f.refusal.Text("Token-0"))
+	add("signature", between(f.refusal.Message+f.detail(), "in the HTTP request '", "'"))
 	if f.url != nil && f.url.User != nil {
 		password, _ := f.url.User.Password()
-		add(password)
+		add("password", password)
 	}
-	slices.SortStableFunc(all, func(a, b string) int { return len(b) - len(a) })
-	for _, s := range all {
-		replace = append(replace, s, mark)
+	for _, secret := range slices.SortedFunc(maps.Keys(found), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) {
+		replace = append(replace, secret, found[secret])
 	}
 	return replace
 }
@@ -157,16 +158,50 @@ func (f *file) trace() string {
 	return string(f.Trace.CanonicalRequest) + "\n" + string(f.Trace.StringToSign)
 }
 
-// secretParam reports whether a parameter or header holds what gives access.
-func secretParam(name string) bool {
-	name = strings.ToLower(name)
-	if name == "sig" || name == "key" || strings.HasSuffix(name, "keyname") {
-		return name == "sig"
+// redacted is what stands in the place of a secret: signer.RedactURL keeps a short hash of signatures, by which two are told apart.
+func redacted(name, value string) string {
+	_, shown, _ := strings.Cut(signer.RedactURL("?"+url.QueryEscape(name)+"="+url.QueryEscape(value)), "=")
+	if !strings.HasPrefix(shown, mark) {
+		return mark
 	}
-	for _, part := range []string{"signature", "token", "secret", "password", "customer-key", "encryption-key", "x-amz-copy-source-server-side-encryption-customer-key", "cookie"} {
-		if strings.Contains(name, part) && !strings.Contains(name, "signature-version") && !strings.HasSuffix(name, "md5") && !strings.HasSuffix(name, "sha256") && !strings.HasSuffix(name, "algorithm") {
-			return true
-		}
-	}
-	return false
+	return shown
 }
+
+const mark = "REDACTED"
+
+// secretName reports whether a parameter or header of that name holds what gives access. Package signer knows them; the ids of keys,
+// which it hides in logs as well, are what a reader of a Report looks for.
+func secretName(name string) bool {
+	lower := strings.ToLower(name)
+	if strings.HasSuffix(lower, "credential") || strings.HasSuffix(lower, "accesskeyid") || strings.HasSuffix(lower, "accessid") {
+		return false
+	}
+	if lower == "authorization" || strings.HasSuffix(lower, "cookie") {
+		return true
+	}
+	return strings.Contains(signer.RedactURL("?"+url.QueryEscape(name)+"=value"), mark)
+}
+
+// quote shows a stranger's text: short, without control characters and secrets, in quotes.
+func (f *file) quote(s string) string {
+	return strconv.Quote(f.show(strings.Join(strings.Fields(s), " ")))
+}
+
+// show hides what is a secret or reads like one, and then shortens the text: a secret that was cut would not be found any more.
+func (f *file) show(s string) string {
+	s = f.scrub.Replace(s)
+	if strings.ContainsAny(s, "=:%") {
+		s = signer.RedactURL(s)
+	}
+	if len(s) <= maxShown {
+		return s
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
+
+// maxShown is how many bytes of a stranger's text are shown.
+const maxShown = 400

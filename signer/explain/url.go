@@ -35,16 +35,19 @@ func (f *file) mangled() {
 	}
 	for _, p := range f.query {
 		name := strings.ToLower(p.name)
-		secret := name == "sig" || name == "signature" || strings.HasSuffix(name, "security-token")
+		secret := signatureParam(name) || strings.HasSuffix(name, "security-token")
 		switch {
 		case secret && strings.Contains(p.value, " "):
-			f.found(PlusMangled, Proved, "the value of "+quote(p.name)+" holds a space: a plus that was not written as %2B", "percent-encode the value once (url.QueryEscape), or better use the URL as it was made")
-		case authParam(name) && hasEscape(p.value):
-			f.found(DoubleEncoded, Proved, "the value of "+quote(p.name)+" is percent-encoded twice", "encode a URL never again as a whole")
+			f.found(PlusMangled, Proved, "the value of "+f.quote(p.name)+" holds a space: a plus that was not written as %2B", "percent-encode the value once (url.QueryEscape), or better use the URL as it was made")
+		case f.authParam(name) && hasEscape(p.value):
+			f.found(DoubleEncoded, Proved, "the value of "+f.quote(p.name)+" is percent-encoded twice", "encode a URL never again as a whole")
 		}
 	}
 	if f.url != nil && strings.Contains(f.url.EscapedPath(), "%25") && hasEscape(f.url.Path) {
 		f.found(DoubleEncoded, Possible, "the path holds %25, as if it had been percent-encoded twice", "pass object names as they are: Request.Key is never percent-encoded")
+	}
+	if lower := strings.ToLower(f.pathOf()); f.form == "" && strings.Contains(lower, "%3f") && (strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") || strings.Contains(lower, "signature%3d")) {
+		f.found(DoubleEncoded, Proved, "the question mark is percent-encoded, so that the signature is a part of the path", "encode a URL never again as a whole")
 	}
 	if f.url != nil && !clean(f.url.Path) {
 		f.found(DotSegments, Likely, "the path has . or .. segments, which clients and proxies resolve before they send it", "use other names; this module signs them as they are")
@@ -70,13 +73,19 @@ func hasEscape(s string) bool {
 	return false
 }
 
-func authParam(lower string) bool {
-	for _, prefix := range []string{"x-amz-", "x-goog-", "x-oss-"} {
-		if strings.HasPrefix(lower, prefix) {
-			return true
-		}
+// authParam reports whether a parameter is one of the signature, and no metadata or header that stands in the URL.
+func (f *file) authParam(lower string) bool {
+	switch f.provider {
+	case "s3", "gcs", "oss":
+		_, name, ok := strings.Cut(strings.TrimPrefix(lower, "x-"), "-")
+		return ok && strings.HasPrefix(lower, "x-") && slices.Contains([]string{"algorithm", "credential", "date", "expires", "signedheaders", "signature", "signature-version",
+			"additional-headers", "security-token"}, name) || f.family() == version2 && slices.Contains([]string{"signature", "expires", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid"}, lower)
+	case "azure":
+		return slices.Contains([]string{"sig", "se", "st", "sp", "sv", "sr", "ss", "srt", "spr", "sip", "skoid", "ske", "skt"}, lower)
+	case "cdn":
+		return slices.Contains([]string{"expires", "keyname", "signature", "urlprefix"}, lower)
 	}
-	return slices.Contains([]string{"sig", "se", "st", "sp", "sv", "sr", "skoid", "ske", "skt"}, lower)
+	return false
 }
 
 // doubled finds more than one signature.
@@ -88,12 +97,11 @@ func (f *file) doubled() {
 	seen := map[string]bool{}
 	for _, p := range f.query {
 		name := strings.ToLower(p.name)
-		switch name {
-		case "x-amz-signature", "x-goog-signature", "x-oss-signature", "sig":
+		if signatureParam(name) && p.value != "" {
 			schemes[name] = true
 		}
-		if seen[name] && authParam(name) {
-			f.found(TwoSignatures, Proved, "the parameter "+quote(p.name)+" is there twice", "sign a URL once, and never one that is signed already")
+		if seen[name] && f.authParam(name) {
+			f.found(TwoSignatures, Proved, "the parameter "+f.quote(p.name)+" is there twice", "sign a URL once, and never one that is signed already")
 		}
 		seen[name] = true
 	}
@@ -108,10 +116,21 @@ func (f *file) doubled() {
 // parameters checks those of the SigV4 family.
 func (f *file) parameters() {
 	prefix := map[string]string{"s3": "X-Amz-", "gcs": "X-Goog-", "oss": "x-oss-"}[f.provider]
-	if f.form != "URL" || prefix == "" || strings.Contains(f.scheme, "version") {
-		if f.scheme == "AWS version 2" || f.scheme == "OSS version 1" {
-			f.found(Algorithm, Possible, "it is signed with "+f.scheme+", which services withdraw", "sign with version 4; this module does")
+	if f.family() == version2 {
+		if at := providerOfHost(f.host); at != "" && at != f.provider {
+			f.found(Algorithm, Likely, "it is signed with "+f.scheme+", and the host is another provider's, which knows other names of parameters", "sign with the provider's own package, in version 4")
 		}
+		f.found(Algorithm, Possible, "it is signed with "+f.scheme+", which services withdraw", "sign with version 4; this module does")
+		return
+	}
+	if f.provider == "cdn" && f.form == "URL" && !f.token {
+		for _, name := range []string{"Expires", "KeyName", "Signature"} {
+			if f.get(name) == "" {
+				f.found(Truncated, Proved, "the URL has no "+name, "use the whole URL, in quotes: a shell cuts it at the first &")
+			}
+		}
+	}
+	if f.form != "URL" || prefix == "" {
 		return
 	}
 	want := []string{"Credential", "Date", "Expires", "SignedHeaders", "Signature"}
@@ -131,22 +150,23 @@ func (f *file) parameters() {
 		f.found(Truncated, Likely, fmt.Sprintf("the signature has %d characters, and should have 64 hexadecimal digits in lower case", len(sig)), "use the URL byte for byte as it was made")
 	}
 	if n, err := strconv.Atoi(f.get(prefix + "Expires")); f.has(prefix+"Expires") && (err != nil || n < 1 || n > 604800) {
-		f.found(Lifetime, Proved, prefix+"Expires is "+quote(f.get(prefix+"Expires"))+", and may be 1 to 604800", "presign for 1 second to 7 days")
+		f.found(Lifetime, Proved, prefix+"Expires is "+f.quote(f.get(prefix+"Expires"))+", and may be 1 to 604800", "presign for 1 second to 7 days")
 	}
 	if len(f.scope) == 4 && !f.signedAt.IsZero() && f.scope[0] != f.signedAt.Format("20060102") {
-		f.found(DateMismatch, Proved, fmt.Sprintf("the scope is of the day %s, and the signature of %s", quote(f.scope[0]), show(f.signedAt)), "take both from one reading of the clock")
+		f.found(DateMismatch, Proved, fmt.Sprintf("the scope is of the day %s, and the signature of %s", f.quote(f.scope[0]), instant(f.signedAt)), "take both from one reading of the clock")
 	}
 	if f.provider != "oss" && f.has(prefix+"SignedHeaders") && !slices.Contains(f.signedHeaders, "host") {
 		f.found(Malformed, Proved, "host is not among the signed headers", "sign host; every signer must")
 	}
 	for _, name := range f.signedHeaders {
-		if f.Request != nil && name != "host" && name != "content-length" && name != "" && f.headers.Get(name) == "" {
-			f.found(HeaderMissing, Proved, "the header "+quote(name)+" is signed, and the request has none", "send every header of Presigned.Header")
+		_, sent := f.headers[http.CanonicalHeaderKey(name)]
+		if f.Request != nil && !sent && name != "" && !slices.Contains([]string{"host", "content-length", "user-agent", "accept-encoding", "transfer-encoding", "expect"}, name) {
+			f.found(HeaderMissing, Proved, "the header "+f.quote(name)+" is signed, and the request has none", "send every header of Presigned.Header")
 		}
 	}
 	for name := range f.headers {
-		if f.vendorHeader(name) && f.Request != nil && !slices.Contains(f.signedHeaders, strings.ToLower(name)) && f.provider != "oss" {
-			f.found(HeaderAdded, Likely, "the request has the header "+quote(name)+", which is not signed", "put it into Request.Header when presigning, or do not send it")
+		if f.vendorHeader(name) && !f.signsHeader(name) {
+			f.found(HeaderAdded, Likely, "the request has the header "+f.quote(name)+", which is not signed", "put it into Request.Header when presigning, or do not send it")
 		}
 	}
 }
@@ -156,12 +176,12 @@ func (f *file) placed() {
 	host := f.hostRegion()
 	switch {
 	case f.provider == "oss" && strings.HasPrefix(f.region, "oss-"):
-		f.found(WrongRegion, Proved, "the region of the signature is "+quote(f.region)+", and regions have no oss- in front", "set Region to "+quote(strings.TrimPrefix(f.region, "oss-")))
+		f.found(WrongRegion, Proved, "the region of the signature is "+f.quote(f.region)+", and regions have no oss- in front", "set Region to "+f.quote(strings.TrimPrefix(f.region, "oss-")))
 	case f.region != "" && host != "" && host != f.region:
-		f.found(WrongRegion, Likely, "the signature is for the region "+quote(f.region)+", and the host is in "+quote(host), "set Region to "+quote(host))
+		f.found(WrongRegion, Likely, "the signature is for the region "+f.quote(f.region)+", and the host is in "+f.quote(host), "set Region to "+f.quote(host))
 	}
 	if f.service != "" && (f.provider == "s3" && providerOfHost(f.host) == "s3" && !strings.HasPrefix(f.service, "s3") || f.provider == "oss" && !strings.HasPrefix(f.service, "oss")) {
-		f.found(WrongService, Likely, "the signature is for the service "+quote(f.service), `sign for "s3", or for OSS "oss"`)
+		f.found(WrongService, Likely, "the signature is for the service "+f.quote(f.service), `sign for "s3", or for OSS "oss"`)
 	}
 	if (strings.HasPrefix(f.keyID, "ASIA") || strings.HasPrefix(f.keyID, "STS.")) && f.form != "" && !f.hasToken() {
 		f.found(TokenMissing, Proved, "the access key id is one of temporary credentials, and there is no token of theirs", "give the signer the session token as well")
@@ -188,7 +208,7 @@ func (f *file) sas() {
 		f.found(Protocol, Proved, "the SAS is for https, and the URL begins with http:", "use https")
 	}
 	if !f.start.IsZero() && !f.end.IsZero() && !f.start.Before(f.end) {
-		f.found(Malformed, Proved, "it ends ("+show(f.end)+") before it starts ("+show(f.start)+")", "sign anew")
+		f.found(Malformed, Proved, "it ends ("+instant(f.end)+") before it starts ("+instant(f.start)+")", "sign anew")
 	}
 	list := f.get("comp") == "list"
 	if sr := f.get("sr"); list && (sr == "b" || sr == "bs" || sr == "bv") {
@@ -199,7 +219,7 @@ func (f *file) sas() {
 		need = "lf"
 	}
 	if sp := f.get("sp"); sp != "" && need != "" && !strings.ContainsAny(sp, need) {
-		f.found(Permission, Likely, "the SAS allows "+quote(sp)+", and "+f.method+" needs one of "+quote(need), "sign for the method that is used, or give SAS.Permissions its letter")
+		f.found(Permission, Likely, "the SAS allows "+f.quote(sp)+", and "+f.method+" needs one of "+f.quote(need), "sign for the method that is used, or give SAS.Permissions its letter")
 	}
 }
 
@@ -211,28 +231,31 @@ func inTimes(_ context.Context, f *file) {
 	}
 	alone := f.Status == 0 && len(f.Body) == 0
 	if !f.server.IsZero() && !f.Now.IsZero() && f.server.Sub(f.Now).Abs() > 4*time.Minute {
-		f.found(ClockSkew, Likely, fmt.Sprintf("the service's clock says %s and the local one %s: it is %s", show(f.server), show(f.Now), offset(f.Now.Sub(f.server))),
+		f.found(ClockSkew, Likely, fmt.Sprintf("the service's clock says %s and the local one %s: it is %s", instant(f.server), instant(f.Now), offset(f.Now.Sub(f.server))),
 			"correct the machine's clock (NTP), or give the signer a clock.Source")
 	}
 	if now.IsZero() {
 		return
 	}
 	certainty := Likely
-	if alone && whose == "the local clock" {
+	switch {
+	case alone && whose == "the local clock":
 		certainty = Proved // there is nothing else to know
+	case f.mismatched():
+		certainty = Possible // most services look at the times first, and would have said so
 	}
 	if !f.end.IsZero() && !now.Before(f.end) {
-		f.found(Expired, certainty, fmt.Sprintf("it ended at %s, and %s says %s", show(f.end), whose, show(now)), "presign again when it is used; signer.RefreshTransport does")
+		f.found(Expired, certainty, fmt.Sprintf("it ended at %s, and %s says %s", instant(f.end), whose, instant(now)), "presign again when it is used; signer.RefreshTransport does")
 	}
 	early := leeway
 	if f.provider == "azure" || f.provider == "cdn" {
 		early = 0
 	}
 	if !f.start.IsZero() && f.start.After(now.Add(early)) {
-		f.found(NotYetValid, certainty, fmt.Sprintf("it starts at %s, and %s says %s", show(f.start), whose, show(now)), "correct the signer's clock, or wait")
+		f.found(NotYetValid, certainty, fmt.Sprintf("it starts at %s, and %s says %s", instant(f.start), whose, instant(now)), "correct the signer's clock, or wait")
 	}
 	if f.form == "Authorization header" && !f.signedAt.IsZero() && f.signedAt.Sub(now).Abs() > leeway {
-		f.found(ClockSkew, certainty, fmt.Sprintf("the request is dated %s, and %s says %s: the signer's is %s", show(f.signedAt), whose, show(now), offset(f.signedAt.Sub(now))),
+		f.found(ClockSkew, certainty, fmt.Sprintf("the request is dated %s, and %s says %s: the signer's is %s", instant(f.signedAt), whose, instant(now), offset(f.signedAt.Sub(now))),
 			"correct the machine's clock (NTP), or give the signer a clock.Source")
 	}
 }
@@ -251,50 +274,82 @@ func leftover(_ context.Context, f *file) {
 	compare := "compare with what was signed: give Evidence.Trace (signer.WithTrace)"
 	if f.form == "" && f.auth == "" && f.raw != "" {
 		f.unsigned()
+		if !f.mismatched() {
+			return
+		}
 	}
 	if f.unchanged {
-		f.found(WrongSecret, Likely, "what was sent is what was signed", "check the secret of the key "+quote(f.keyID))
+		f.found(WrongSecret, Likely, "what was sent is what was signed", "check the secret of the key "+f.quote(f.keyID))
 	}
 	if f.provider == "oss" {
 		for name := range f.headers {
 			if f.vendorHeader(name) {
-				possible(HeaderAdded, "the request has the header "+quote(name)+", which OSS counts as signed", "sign it (Request.Header), or do not send it")
+				possible(HeaderAdded, "the request has the header "+f.quote(name)+", which OSS counts as signed", "sign it (Request.Header), or do not send it")
 			}
 		}
 		if kind := f.headers.Get("Content-Type"); kind != "" {
-			possible(ContentType, "the request has a Content-Type, which OSS counts as signed: "+quote(kind), "sign it (Request.Header), or send none")
+			possible(ContentType, "the request has a Content-Type, which OSS counts as signed: "+f.quote(kind), "sign it (Request.Header), or send none")
 		}
 	}
 	if !f.unchanged && strings.ContainsAny(f.pathOf(), "%+ ") {
-		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+quote(f.pathOf()), "use the URL byte for byte; "+compare)
+		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+f.quote(f.pathOf()), "use the URL byte for byte; "+compare)
 	}
-	possible(WrongSecret, "the secret may be another one, or have blanks about it", "check the secret of the key "+quote(f.keyID))
+	f.rotated(now(f))
+	possible(WrongSecret, "the secret may be another one, or have blanks about it", "check the secret of the key "+f.quote(f.keyID))
 	if azurite || silent {
 		possible(Expired, "this service does not say whether the signature has expired", "look at its end, and at both clocks")
-		possible(NotYetValid, "nor whether it has begun", "look at its beginning, and at both clocks")
+		possible(NotYetValid, "this service does not say whether the signature has begun", "look at its beginning, and at both clocks")
 		if f.provider == "azure" || azurite {
-			possible(Scope, "nor whether the SAS is for this resource", "look at sr, ss and srt")
-			possible(Malformed, "nor whether a field is missing or of another form", compare)
-			possible(KeyRotated, "nor whether the key is still one of the account's", "sign anew with a current key")
+			possible(Scope, "this service does not say whether the SAS is for this resource", "look at sr, ss and srt")
+			possible(Malformed, "this service does not say whether a field is missing or of another form", compare)
+			possible(KeyRotated, "this service does not say whether the key is still one of the account's", "sign anew with a current key")
 		}
 		if silent && f.provider != "azure" {
-			possible(Account, "nor whether who signed may do this", "give the account that signs the permission")
+			possible(Account, "this service does not say whether who signed may do this", "give the account that signs the permission")
 		}
 	}
 	if f.unchanged {
 		return
 	}
-	possible(Method, "the method may be another one than was signed: a URL for GET is not one for HEAD", compare)
+	if f.signsMethod() {
+		possible(Method, "the method may be another one than was signed: a URL for GET is not one for HEAD", compare)
+	}
 	possible(Path, "the path may be another one than was signed", compare)
 	possible(QueryChanged, "a parameter may have been changed", compare)
 	if f.form != "" && f.provider != "azure" {
 		possible(Host, "a proxy may have changed the host", compare)
-		possible(ContentType, "the client may have set another Content-Type", compare)
-		possible(HeaderChanged, "a signed header may have been changed on the way", compare)
-		possible(HeaderMissing, "or dropped", compare)
 		possible(QueryAdded, "a parameter may have been added", compare)
-		possible(QueryMissing, "or lost", compare)
+		possible(QueryMissing, "a parameter may have been lost", compare)
+	}
+	if f.form != "" && f.family() != sas && f.family() != cloudCDN {
+		possible(ContentType, "the client may have set another Content-Type than was signed", compare)
+		possible(HeaderChanged, "a signed header may have been changed on the way", compare)
+		possible(HeaderMissing, "a signed header may have been dropped on the way", compare)
 		possible(Payload, "the body may be another one than was signed", compare)
+	}
+}
+
+// now is the best clock that the evidence has.
+func now(f *file) time.Time {
+	if !f.server.IsZero() {
+		return f.server
+	}
+	return f.Now
+}
+
+// rotated finds signatures by keys that Google keeps and changes: they are sure to work for 12 hours, and seldom do for a fortnight.
+//
+// https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
+func (f *file) rotated(now time.Time) {
+	if f.provider != "gcs" || f.form != "URL" || f.scheme == "GOOG4-HMAC-SHA256" || now.IsZero() || !strings.Contains(f.keyID, "@") {
+		return
+	}
+	fix := "sign for 12 hours at most where Google keeps the key (signBlob), or with a key of your own"
+	switch age := now.Sub(f.signedAt); {
+	case !f.signedAt.IsZero() && age > 12*time.Hour:
+		f.found(KeyRotated, Likely, fmt.Sprintf("it was signed %s ago, and a key that Google keeps for an account is sure to work for 12 hours only", age.Round(time.Hour)), fix)
+	case f.signedAt.IsZero() && f.end.Sub(now) > 14*24*time.Hour:
+		f.found(KeyRotated, Likely, "it is to work until "+instant(f.end)+", and a key that Google keeps for an account does not last as long", fix)
 	}
 }
 

@@ -306,13 +306,13 @@ func batches(t *testing.T, tree map[string]string) (all []*batch) {
 	return all
 }
 
-var each = flag.Bool("each", false, "make each mutant alone, which takes minutes")
+var each = flag.Bool("each", false, "make each mutant alone, and have it attacked too, which takes minutes")
 
 // TestMutants breaks package s3 in one way after the other and sees that the conformance test of s3 tells, by the rule that is
 // meant for it. A mistake that no rule finds is a rule that is missing.
 //
 //	go test -run TestMutants -v ./signer/signertest         # prints the table
-//	go test -run TestMutants ./signer/signertest -each      # one mutant at a time
+//	go test -run TestMutants -v ./signer/signertest -each   # one mutant at a time, with the attacks that find it as well
 func TestMutants(t *testing.T) {
 	root := moduleRoot(t)
 	tree := readTree(t, root)
@@ -328,7 +328,10 @@ func TestMutants(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				failed := b.failedRules(t, root, tree)
+				failed, attacks := b.failedRules(t, root, tree)
+				if *each {
+					t.Logf("%s: the rules %q and the attacks %q find it", b, failed, attacks)
+				}
 				expected := map[string]bool{}
 				for _, m := range b.mutants {
 					for _, rule := range m.finds() {
@@ -375,8 +378,9 @@ func TestRulesBite(t *testing.T) {
 	}
 }
 
-// failedRules runs the conformance test of s3 with the mutants in it and returns the rules that failed.
-func (b *batch) failedRules(t *testing.T, root string, tree map[string]string) (failed []string) {
+// failedRules runs the conformance test of s3 with the mutants in it and returns the rules that failed, and of a mutant alone the
+// attacks that found it.
+func (b *batch) failedRules(t *testing.T, root string, tree map[string]string) (failed, attacks []string) {
 	dir := t.TempDir()
 	replace := map[string]string{}
 	for file, splices := range b.splices {
@@ -404,7 +408,11 @@ func (b *batch) failedRules(t *testing.T, root string, tree map[string]string) (
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-json", "-vet=off", "-count=1", "-timeout=2m", "-run=^TestConformance$/^(aws|session_token|several_regions)$",
+	tests := "^TestConformance$"
+	if *each {
+		tests = "^(TestConformance|TestAttacks)$"
+	}
+	cmd := exec.Command("go", "test", "-json", "-vet=off", "-short", "-count=1", "-timeout=2m", "-run="+tests+"/^(aws|session_token|several_regions)$",
 		"-overlay="+overlayFile, "./s3")
 	cmd.Dir = root
 	out, _ := cmd.CombinedOutput() // it is meant to fail
@@ -414,19 +422,23 @@ func (b *batch) failedRules(t *testing.T, root string, tree map[string]string) (
 		if json.Unmarshal(scan.Bytes(), &event) != nil {
 			continue
 		}
-		path := strings.Split(event.Test, "/") // TestConformance/place/rule
+		path := strings.Split(event.Test, "/") // TestConformance/place/rule or TestAttacks/place/attack
 		if len(path) != 3 {
 			continue
 		}
 		ran = true
-		if event.Action == "fail" && !slices.Contains(failed, path[2]) {
-			failed = append(failed, path[2])
+		found := &failed
+		if path[0] == "TestAttacks" {
+			found = &attacks
+		}
+		if event.Action == "fail" && !slices.Contains(*found, path[2]) {
+			*found = append(*found, path[2])
 		}
 	}
 	if !ran {
 		t.Fatalf("%s: no rule was tried:\n%s", b, out)
 	}
-	return failed
+	return failed, attacks
 }
 
 // readTree reads the packages that the conformance test of s3 is built of. It reads all of them, edited or not: the test cache

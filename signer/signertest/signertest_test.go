@@ -1,6 +1,7 @@
 package signertest
 
 import (
+	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
@@ -66,6 +67,26 @@ func TestUnsupportedIsNotSkipped(t *testing.T) {
 		h.Unsupported = slices.DeleteFunc(h.Unsupported, func(f string) bool { return f == feature })
 		if problems, _ := named(name).hold(h); len(problems) == 0 {
 			t.Errorf("the toy scheme has no %s, and the rule %s does not tell", feature, name)
+		}
+	}
+}
+
+// What a harness says that the scheme demands or adds by itself is held against it.
+func TestWhatTheSchemeAdds(t *testing.T) {
+	for what, tt := range map[string]struct {
+		rule string
+		edit func(*Harness)
+	}{
+		"a header that is demanded": {"headers", func(h *Harness) { h.Sends = func(string) http.Header { return http.Header{"X-Toy": {"1"}} } }},
+		"a parameter of wishes alone": {"parameters-exact", func(h *Harness) {
+			h.Params, h.WishParams = []string{"Expires", "Signature"}, []string{"KeyName"} // which is always there
+		}},
+		"parameters that can be added": {"tampering", func(h *Harness) { h.Unsupported = append(h.Unsupported, "AddedQuery") }},
+	} {
+		h := toyHarness()
+		tt.edit(&h)
+		if problems, _ := named(tt.rule).hold(h); len(problems) == 0 {
+			t.Errorf("the toy scheme has not %s, and the rule %s does not tell", what, tt.rule)
 		}
 	}
 }

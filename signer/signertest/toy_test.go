@@ -276,6 +276,18 @@ func wrongSigners() map[string]wrongSigner {
 			}
 			return p, err
 		}},
+		"demands a header that nobody asked for": {"headers", func(p *signer.Presigned, err error, _ signer.Request) (*signer.Presigned, error) {
+			if err == nil {
+				p.Header = http.Header{"X-Toy": {"1"}}
+			}
+			return p, err
+		}},
+		"has an empty header, where nothing is demanded": {"headers", func(p *signer.Presigned, err error, _ signer.Request) (*signer.Presigned, error) {
+			if err == nil && p.Header == nil {
+				p.Header = http.Header{}
+			}
+			return p, err
+		}},
 		"says nothing of what it lets through": {"unsupported", func(p *signer.Presigned, err error, _ signer.Request) (*signer.Presigned, error) {
 			if err == nil {
 				p.NotEnforced = nil

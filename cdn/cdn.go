@@ -129,7 +129,7 @@ func New(c Config) (*Signer, error) {
 //
 // What cannot be enforced is ErrUnsupported: Header, Response and SourceIP. With BestEffort overrides of the answer's headers
 // are sent as the parameters response-content-type and so on, which are signed, but what becomes of them is the origin's
-// affair; Cloud Storage reads them. A Bucket other than the Config's and a Method other than GET and HEAD are always errors.
+// affair. A Bucket other than the Config's and a Method other than GET and HEAD are always errors.
 func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
 	d := s.take()
 	defer s.release(d)
@@ -310,8 +310,7 @@ func (d *draft) addUnenforced(op pipeline.Op, r *signer.Request, instead string)
 		}
 	}
 	refuse(d.loose[:headers], "a signature of a URL covers no headers; leave it out, "+instead+"or set BestEffort to sign without it")
-	refuse(d.loose[headers:overrides], "the CDN overrides nothing; set it on the object, or set BestEffort to send it to the origin, "+
-		"which may heed it (Cloud Storage does) or not")
+	refuse(d.loose[headers:overrides], "the CDN overrides nothing; set it on the object, or set BestEffort to send it to the origin, which may heed it or not")
 	refuse(d.loose[overrides:], "a signature of a URL is for every address; leave it out, "+instead+"or set BestEffort to sign without it")
 	return errors.Join(errs...)
 }

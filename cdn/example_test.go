@@ -3,10 +3,12 @@ package cdn_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/cdn"
@@ -179,4 +181,48 @@ func ExampleVerifier_Verify() {
 	// Output:
 	// 200 segments/7.ts for who holds https://media.example.com/segments/
 	// 401 not signed
+}
+
+// On a laptop there is no CDN. A server on loopback verifies what was signed for the real address if it is told that requests
+// came to that, and if they are sent to it with another origin. In production leave Inbound out, or set it for your proxy.
+func ExampleVerifierConfig_inbound() {
+	base, err := url.Parse("https://media.example.com")
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := cdn.ParseKey("my-key", "nZtRohdNF9m3cKM24IcK4w==")
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := cdn.NewVerifier(cdn.VerifierConfig{
+		BaseURL: base,
+		Keys:    []cdn.Key{key},
+		Inbound: func(*http.Request) (signer.Inbound, error) {
+			return signer.Inbound{Scheme: base.Scheme, Host: base.Host}, nil
+		},
+		Clock: at(1558127750),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(signer.Require(v, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, signer.GrantFrom(r.Context()).Key)
+	})))
+	defer server.Close()
+
+	p, err := exampleSigner("https://media.example.com").Presign(context.Background(), signer.Request{Key: "cat.jpg", Expires: time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp, err := http.Get(server.URL + strings.TrimPrefix(p.URL, "https://media.example.com"))
+	if err != nil {
+		log.Fatal(signer.RedactError(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.StatusCode, string(body))
+	// Output: 200 cat.jpg
 }

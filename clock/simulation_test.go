@@ -176,8 +176,9 @@ func TestSimulatedHealth(t *testing.T) {
 	}
 }
 
-// TestSimulatedSteps has machines whose clocks are set by hours, slewed by 100 ppm, and stand still while the machine sleeps. From
-// then on nothing is corrected, until two answers agree on the new time; and what is corrected is right to within its bounds.
+// TestSimulatedSteps has machines whose clocks are set by hours, slewed by 100 ppm, left alone for an hour, and whose monotonic
+// clock stands still while they sleep. After a step or a sleep nothing is corrected, until two answers agree on the new time; and
+// what is corrected is right to within its bounds.
 func TestSimulatedSteps(t *testing.T) {
 	machines := 100
 	if testing.Short() || raceEnabled() {
@@ -192,7 +193,7 @@ func TestSimulatedSteps(t *testing.T) {
 			w := clocksim.New(uint64(run), 0, 0)
 			w.Monotonic(outside)
 			w.Set(w.Between(-3*hour, 3*hour))
-			s := clock.NewSource(w, clock.Options{})
+			s := clock.NewSource(w, clock.Options{MaxAge: 1000 * hour})
 			heard := map[string]int{} // since the clock was set
 			for n := range answers {
 				switch w.Rand.IntN(100) {
@@ -209,6 +210,8 @@ func TestSimulatedSteps(t *testing.T) {
 					clear(heard)
 				case 2:
 					w.Slew(float64(w.Rand.IntN(201) - 100))
+				case 3:
+					w.Pass(w.Between(0, hour))
 				}
 				host := hosts[w.Rand.IntN(len(hosts))]
 				server := clocksim.NewServer(host, 0)

@@ -81,17 +81,17 @@ func (f files) plain(w http.ResponseWriter, r *http.Request, g *signer.Grant) er
 			return errNotHere
 		}
 	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	for name, values := range g.Query {
+	for name := range g.Query {
 		switch name {
-		case "response-content-type", "response-content-disposition", "response-cache-control",
-			"response-content-encoding", "response-content-language", "response-expires":
-			w.Header().Set(strings.TrimPrefix(name, "response-"), values[0])
+		case "response-content-type", "response-content-disposition", "response-cache-control", "response-content-encoding",
+			"response-content-language", "response-expires", "rscc", "rscd", "rsce", "rscl", "rsct": // they are in g.Response
 		case "x-id": // AWS's SDKs repeat the operation's name in it
 		default:
 			return errNotHere
 		}
 	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	g.Response.Apply(w.Header())
 	return nil
 }
 

@@ -311,7 +311,7 @@ func TestDownloadName(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.dir, "photos", "k"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"s3", "gcs", "oss"} {
+	for _, name := range []string{"s3", "gcs", "oss", "azure"} {
 		p := h.presign(t, name, signer.Request{Key: "k", Response: signer.ResponseHeaders{ContentDisposition: signer.Attachment("cat.jpg"), ContentType: "image/jpeg"}})
 		if status, _, header := h.send(t, p, "", nil); status != 200 || header.Get("Content-Type") != "image/jpeg" || !strings.Contains(header.Get("Content-Disposition"), "cat.jpg") {
 			t.Errorf("%s: %d %v", name, status, header)

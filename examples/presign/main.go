@@ -5,10 +5,15 @@
 //	go run ./examples/presign -bucket photos -region eu-west-1 -header 'Content-Type: image/jpeg' -curl put 2026/11/cat.jpg
 //	go run ./examples/presign -bucket photos -region eu-west-1 list 2026/11/
 //	go run ./examples/presign -provider gcs -bucket photos get 2026/11/cat.jpg
+//	go run ./examples/presign -provider azure -account myaccount -bucket photos -best-effort list 2026/11/
 //	go run ./examples/presign -provider cdn -endpoint https://media.example.com -key-name my-key -key-file my-key.txt get cat.jpg
 //
 // The URL goes to standard output, alone on its line, so that it can be piped; when it ends, what must be sent with it and what is
 // not enforced go to standard error. Credentials come from the variables that the provider's own tools read; -h lists them.
+//
+// list makes a URL that answers with the names of the bucket's objects in XML: of those that begin with PREFIX, or all, the first
+// thousand (five thousand at Azure); -query adds what the provider's list takes besides, max-keys=10 perhaps. Azure signs no
+// prefix, so there it takes -best-effort, and who holds the URL can list the whole container. A CDN lists nothing.
 //
 // What it prints is a secret for as long as the URL lives.
 package main
@@ -56,7 +61,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		text, err = c.format(p)
 	}
 	if err != nil {
-		setup.Complain(stderr, "presign", err)
+		setup.Complain(stderr, "presign", c.inFlags(err))
 		if errors.As(err, new(setup.ErrProvider)) {
 			return 2
 		}
@@ -64,6 +69,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	fmt.Fprintf(stdout, "%s\n", text)
 	fmt.Fprintf(stderr, "%s until %s\n", p.Method, p.ExpiresAt.Format(time.RFC3339))
+	if p.LimitedBy != signer.LimitRequest {
+		fmt.Fprintf(stderr, "its end is that of the %s\n", p.LimitedBy)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Header)) {
 		for _, value := range p.Header[name] {
 			fmt.Fprintf(stderr, "send %s: %s\n", name, value)
@@ -80,11 +88,15 @@ const usage = `Presign prints a presigned URL.
 usage: presign [flags] get|put|head|delete KEY
        presign [flags] list [PREFIX]
 
+list makes a URL that answers with the names that begin with PREFIX, in XML. Azure does not sign the PREFIX: give -best-effort,
+and know that the URL lists the whole container.
+
 Examples:
   presign -bucket photos -region eu-west-1 -expires 1h get 2026/11/cat.jpg
   presign -bucket photos -region us-east-1 -endpoint http://127.0.0.1:9000 -curl put cat.jpg
   presign -provider gcs -bucket photos -attachment cat.jpg get 2026/11/cat.jpg
   presign -provider azure -account myaccount -bucket photos put cat.jpg
+  presign -provider azure -account myaccount -bucket photos -best-effort list 2026/11/
   presign -provider oss -bucket photos -region cn-hangzhou list 2026/11/
   presign -provider cdn -endpoint https://media.example.com -key-name my-key -key-file my-key.txt get cat.jpg
 
@@ -94,6 +106,7 @@ Environment:
 // A command is a parsed command line.
 type command struct {
 	setup.Options
+	what       string // get, put, ...
 	request    signer.Request
 	json, curl bool
 }
@@ -132,6 +145,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	})
 	flags.StringVar(&attachment, "attachment", "", "the file `name` to save under")
 	flags.BoolVar(&c.request.BestEffort, "best-effort", false, "sign also if the scheme cannot enforce all of it, and say what")
+	flags.BoolVar(&c.request.AllowShorter, "allow-shorter", false, "sign also if the URL dies earlier than -expires says, with its credentials perhaps")
 	flags.BoolVar(&c.json, "json", false, "print method, URL, headers and end as JSON")
 	flags.BoolVar(&c.curl, "curl", false, "print a curl command for the shell")
 	wrong := func(text string) (*command, error) {
@@ -154,6 +168,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		c.request.Response.ContentDisposition = signer.Attachment(attachment)
 	}
 	what, key := flags.Arg(0), flags.Arg(1)
+	c.what = what
 	commands := []string{"get", "put", "head", "delete", "list"}
 	flagLike := func(arg string) bool { return strings.HasPrefix(arg, "-") }
 	switch {
@@ -167,6 +182,9 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		return wrong("list takes one prefix or none")
 	case what != "list" && (flags.NArg() != 2 || key == ""):
 		return wrong(what + " takes one key")
+	case c.Misplaced() != nil:
+		setup.Complain(stderr, "presign", c.Misplaced())
+		return nil, c.Misplaced()
 	case what == "list":
 		list, err := setup.List(c.Provider, key)
 		if err != nil {
@@ -180,6 +198,50 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		c.request.Method, c.request.Key = strings.ToUpper(what), key
 	}
 	return c, nil
+}
+
+// inFlags is err in the words of the command line, in place of those of the library.
+func (c *command) inFlags(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(joined.Unwrap()...).Error() == err.Error() {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, c.inFlags(err))
+		}
+		return errors.Join(errs...)
+	}
+	e, ok := err.(*signer.Error)
+	if !ok {
+		return err
+	}
+	fields := strings.Split(e.Field, ", ")
+	for i, field := range fields {
+		fields[i] = c.flagOf(e.Op, field)
+	}
+	text := strings.NewReplacer("BestEffort", "-best-effort", "AllowShorter", "-allow-shorter",
+		"a shorter Expires", "a shorter -expires", "half of Expires", "half of -expires", "with Expires", "with -expires", "a Window of", "a -window of",
+		"set SessionToken", "set AWS_SESSION_TOKEN", "set SecurityToken", "set OSS_SESSION_TOKEN").Replace(e.Err.Error())
+	return fmt.Errorf("%s: %s: %s", e.Backend, strings.Join(fields, ", "), text)
+}
+
+// flagOf names what fills a field, or returns the field.
+func (c *command) flagOf(op, field string) string {
+	name, in, _ := strings.Cut(field, ".")
+	flag := map[string]string{"Expires": "-expires", "Window": "-window", "Header": "-header", "Query": "-query", "Response": "-attachment",
+		"Bucket": "-bucket", "Container": "-bucket", "Region": "-region", "Endpoint": "-endpoint", "BaseURL": "-endpoint", "Account": "-account",
+		"Method": c.what}[name]
+	switch {
+	case name == "Key" && op == "presign":
+		return "KEY"
+	case name == "Secret" && op == "parse key":
+		return "-key-file"
+	case name == "Query" && c.what == "list":
+		return c.what // which adds parameters of its own
+	case flag == "":
+		return field
+	case name == "Header" && in != "":
+		return flag + " " + in
+	}
+	return flag
 }
 
 // format writes p as the command line asks.

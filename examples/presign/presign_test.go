@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -54,6 +56,8 @@ func TestURL(t *testing.T) {
 			map[string]string{"X-Amz-Expires": "930", "X-Amz-SignedHeaders": "host"}, ""}, // 15 minutes, and backdated
 		{[]string{"-provider", "s3", "-bucket", "photos", "-region", "us-east-1", "-expires", "1h", "-window", "10m", "head", "k"},
 			"https://photos.s3.us-east-1.amazonaws.com/k?", map[string]string{"X-Amz-Expires": "4230"}, ""},
+		{[]string{"-bucket", "photos", "-expires", "169h", "-allow-shorter", "get", "k"}, "https://photos.s3.eu-west-1.amazonaws.com/k?",
+			map[string]string{"X-Amz-Expires": "604800"}, "its end is that of the scheme\n"},
 		{[]string{"-bucket", "photos", "-endpoint", "http://127.0.0.1:9000", "delete", "k"}, "http://127.0.0.1:9000/photos/k?", nil, ""},
 		{[]string{"-bucket", "photos", "-attachment", "ü.txt", "-query", "versionId=1=2", "-query", "flag", "get", "k"}, "https://photos.s3.eu-west-1.amazonaws.com/k?",
 			map[string]string{"response-content-disposition": signer.Attachment("ü.txt"), "versionId": "1=2", "flag": ""}, ""},
@@ -129,16 +133,16 @@ func TestErrors(t *testing.T) {
 		want   string
 	}{
 		{[]string{"get", "k"}, 1, "-bucket is missing"},
-		{[]string{"-bucket", "b", "-expires", "169h", "get", "k"}, 1, "Expires"},
-		{[]string{"-bucket", "b", "-expires", "-1s", "get", "k"}, 1, "Expires"},
-		{[]string{"-bucket", "b", "-window", "1h", "get", "k"}, 1, "Window"},
-		{[]string{"-bucket", "b", "-header", "Host: x", "get", "k"}, 1, "Host"},
+		{[]string{"-bucket", "b", "-expires", "169h", "get", "k"}, 1, "s3: -expires: bad lifetime: 169h0m0s is over the 168h0m0s that the scheme allows; ask for less, or set -allow-shorter"},
+		{[]string{"-bucket", "b", "-expires", "-1s", "get", "k"}, 1, "-expires"},
+		{[]string{"-bucket", "b", "-window", "1h", "get", "k"}, 1, "-window: bad lifetime: 1h0m0s with -expires 15m0s; it must be whole seconds, from 1s to half of -expires"},
+		{[]string{"-bucket", "b", "-header", "Host: x", "get", "k"}, 1, "-header: bad request: Host"},
 		{[]string{"-bucket", "b", "-header", "A: x\ny", "get", "k"}, 1, "control character"},
 		{[]string{"-bucket", "b", "-query", "X-Amz-Date=1", "get", "k"}, 1, "X-Amz-Date"},
-		{[]string{"-bucket", "b", "-attachment", "x", "put", "k"}, 1, "Response"},
+		{[]string{"-bucket", "b", "-attachment", "x", "put", "k"}, 1, "-attachment: bad request: overrides are for answers to GET and HEAD"},
 		{[]string{"-bucket", "b", "-endpoint", "ftp://x", "get", "k"}, 1, "-endpoint"},
 		{[]string{"-bucket", "b", "-endpoint", "127.0.0.1:9000", "get", "k"}, 1, "write http://127.0.0.1:9000"},
-		{[]string{"-bucket", "b", "get", "a/../b"}, 1, "Key"},
+		{[]string{"-bucket", "b", "get", "a/../b"}, 1, "s3: KEY: bad request"},
 		{[]string{"-bucket", "b", "-header", "x", "get", "k"}, 2, "'Name: value'"},
 		{[]string{"-bucket", "b", "-expires", "900", "get", "k"}, 2, "-expires: write it like 15m or 48h"},
 		{[]string{"-bucket", "b", "-window", "8d", "get", "k"}, 2, "-window: write it like 15m or 48h"},
@@ -155,12 +159,23 @@ func TestErrors(t *testing.T) {
 		{[]string{"-bucket", "b", "GET", "k", "-json"}, 2, `"GET" is none of get, put, head, delete, list`},
 		{[]string{"-bucket", "b"}, 2, "say what the URL is for: get, put"},
 		{[]string{"-provider", "ftp", "get", "k"}, 2, `"ftp"`},
-		{[]string{"-provider", "gcs", "-bucket", "b", "-expires", "169h", "get", "k"}, 1, "gcs: presign: Expires"},
-		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "-header", "Content-Type: text/plain", "put", "k"}, 1, "azure: presign: Header"},
+		{[]string{"-provider", "gcs", "-bucket", "b", "-expires", "169h", "get", "k"}, 1, "presign: gcs: -expires: bad lifetime"},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "-header", "Content-Type: text/plain", "put", "k"}, 1, "presign: azure: -header: unsupported"},
 		{[]string{"-provider", "azure", "-bucket", "photos", "get", "k"}, 1, "-account is missing"},
-		{[]string{"-provider", "oss", "-bucket", "photos", "get", "k"}, 1, "oss: new: Region"},
-		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "put", "k"}, 1, "cdn: presign: Method"},
+		{[]string{"-provider", "oss", "-bucket", "photos", "get", "k"}, 1, "presign: oss: -region: "},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "put", "k"}, 1, "presign: cdn: put: unsupported"},
 		{[]string{"-provider", "cdn", "list"}, 2, "cdn lists nothing"},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "photos", "list", "dir/"}, 1,
+			"presign: azure: list: unsupported: prefix: a SAS signs headers and parameters from version 2026-04-06 on, with a user delegation key; leave it out, or set -best-effort to send it unsigned"},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "-header", "b: 1", "-header", "a: 1", "get", "k"}, 1,
+			"presign: cdn: -header A, -header B: unsupported: a signature of a URL covers no headers; leave it out, or set -best-effort"},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example", "-key-name", "my-key", "-key-file", keyFile, "-attachment", "a", "get", "k"}, 1,
+			"presign: cdn: -attachment: unsupported: "},
+		{[]string{"-provider", "cdn", "-endpoint", "https://cdn.example:1", "-key-name", "my-key", "-key-file", keyFile, "get", "k"}, 1, "presign: cdn: -endpoint: bad request: it has a port"},
+		{[]string{"-bucket", "b", "-account", "acc", "get", "k"}, 2, "presign: -account is for azure, and -provider is s3; leave it out"},
+		{[]string{"-provider", "gcs", "-bucket", "b", "-region", "eu", "get", "k"}, 2, "-region is for s3, oss, and -provider is gcs"},
+		{[]string{"-provider", "oss", "-region", "cn-hangzhou", "-bucket", "b", "-key-file", "k", "get", "k"}, 2, "-key-file is for cdn, and -provider is oss"},
+		{[]string{"-provider", "azure", "-account", "acc", "-bucket", "b", "-key-name", "k", "get", "k"}, 2, "-key-name is for cdn, and -provider is azure"},
 		{[]string{"-help"}, 0, "usage: presign"},
 	} {
 		out, errs := presign(t, tt.status, tt.args...)
@@ -175,6 +190,30 @@ func TestErrors(t *testing.T) {
 	if status := run(t.Context(), []string{"-bucket", "b", "get", "k"}, func(string) string { return "" }, &errs, &errs); status != 1 ||
 		!strings.Contains(errs.String(), "set AWS_ACCESS_KEY_ID") {
 		t.Errorf("without credentials: %d %s", status, &errs)
+	}
+	errs.Reset()
+	temporary := func(name string) string {
+		if name == "AWS_ACCESS_KEY_ID" {
+			return "ASIAEXAMPLE"
+		}
+		return env(name)
+	}
+	if status := run(t.Context(), []string{"-bucket", "b", "get", "k"}, temporary, &errs, &errs); status != 1 ||
+		!strings.Contains(errs.String(), "set AWS_SESSION_TOKEN") {
+		t.Errorf("half of temporary credentials: %d %s", status, &errs)
+	}
+}
+
+// What is wrong is told at once, each in the words of the command line, and what is not the library's is left as it is.
+func TestInFlags(t *testing.T) {
+	c := &command{what: "get"}
+	plain := fmt.Errorf("%w: %w", signer.ErrCredentials, os.ErrNotExist)
+	err := errors.Join(plain, errors.Join(
+		&signer.Error{Backend: "s3", Op: "presign", Field: "Expires", Err: errors.New("ask for a shorter Expires, or set AllowShorter")},
+		&signer.Error{Backend: "s3", Op: "presign", Field: "Header.X-A, Header.X-B, SourceIP", Err: errors.New("set BestEffort")}))
+	const want = "no usable credentials: file does not exist\ns3: -expires: ask for a shorter -expires, or set -allow-shorter\ns3: -header X-A, -header X-B, SourceIP: set -best-effort"
+	if got := c.inFlags(err); got.Error() != want {
+		t.Errorf("got  %v\nwant %s", got, want)
 	}
 }
 
@@ -191,7 +230,7 @@ func TestUsage(t *testing.T) {
 			examples++
 		}
 	}
-	if examples != 6 || !strings.Contains(help, "AWS_SESSION_TOKEN") || !strings.Contains(help, "-expires") {
+	if examples != 7 || !strings.Contains(help, "A flag comes before its variable") || !strings.Contains(help, "AWS_SESSION_TOKEN") || !strings.Contains(help, "-expires") {
 		t.Errorf("%d examples in\n%s", examples, help)
 	}
 }

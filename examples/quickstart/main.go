@@ -73,6 +73,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if o.Provider == "" && (o.Bucket != "" || o.Endpoint != "") {
 		o.Provider = "s3"
 	}
+	if err := o.Misplaced(); err != nil {
+		setup.Complain(stderr, "quickstart", err)
+		return 2
+	}
 	w, err := open(o, getenv)
 	if err != nil {
 		setup.Complain(stderr, "quickstart", err)

@@ -293,6 +293,7 @@ func TestFailures(t *testing.T) {
 		"no server":       {[]string{"-endpoint", "http://127.0.0.1:1", "-bucket", "demo", "-region", "us-east-1"}, full, 1, "refused"},
 		"no URL":          {[]string{"-endpoint", "http://a b", "-bucket", "demo", "-region", "us-east-1"}, full, 1, "-endpoint"},
 		"provider":        {[]string{"-provider", "ftp"}, full, 1, `"ftp" is not known`},
+		"another's flag":  {at("-bucket", "demo", "-account", "a"), full, 2, "-account is for azure, and -provider is s3"},
 		"flag":            {[]string{"-nonsense"}, full, 2, "not defined"},
 		"argument":        {[]string{"x"}, full, 2, "flags only"},
 		"help":            {[]string{"-h"}, full, 0, "a real service"},

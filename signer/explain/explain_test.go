@@ -220,6 +220,22 @@ func leaks(text string) string {
 	return ""
 }
 
+// A URL that was broken may have its signature in the value of another parameter.
+func TestBrokenURLHidesItsSignature(t *testing.T) {
+	whole := "https://h/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20261126%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Security-Token=" +
+		url.QueryEscape(plantedToken) + "&X-Amz-Signature=" + plantedSignature
+	for _, separator := range []string{";", "", " ", "&&amp;", ","} {
+		r := report(t, explain.Evidence{URL: strings.ReplaceAll(whole, "&", separator), Now: noon()})
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(r.String()+string(text), plantedSignature) {
+			t.Errorf("with %q for the ampersands:\n%v", separator, r)
+		}
+	}
+}
+
 func FuzzExplain(f *testing.F) {
 	for _, r := range loadCorpus(f) {
 		f.Add("k", "x", "y", "content-type", "SignatureDoesNotMatch", r.Body, r.Status, r.URL)

@@ -121,6 +121,25 @@ func (f *file) secrets() (replace []string) {
 			}
 		}
 	}
+	for _, text := range []string{f.raw, f.auth} { // also where a URL was broken, so that its parameters are none
+		lower := strings.ToLower(text)
+		for _, name := range []string{"signature=", "sig=", "token="} {
+			for at := 0; ; {
+				next := strings.Index(lower[at:], name)
+				if next < 0 || len(lower) != len(text) {
+					break
+				}
+				at += next + len(name)
+				value := text[at:]
+				if end := strings.IndexAny(value, "&;, \t\r\n\"'<>"); end >= 0 {
+					value = value[:end]
+				}
+				add("", value)
+				decoded, _ := url.QueryUnescape(value)
+				add("", decoded)
+			}
+		}
+	}
 	query(f.query)
 	header(f.headers)
 	header(f.Header)

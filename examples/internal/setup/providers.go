@@ -79,7 +79,7 @@ func (in *inputs) azure() (signer.Signer, error) {
 	}
 	text := in.getenv("AZURE_STORAGE_KEY")
 	if text == "" {
-		in.wrong("%w: set AZURE_STORAGE_KEY to one of the account's keys (examples/keyless signs without)", signer.ErrCredentials)
+		in.wrong("%w: set AZURE_STORAGE_KEY to one of the account's keys (a program of your own can do without: the package azure/udk)", signer.ErrCredentials)
 		text = "c3RhbmQtaW4tc3RhbmQtaW4tc3RhbmQtaW4="
 	}
 	key, err := azure.SharedKey(c.Account, text)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cloudsigner/cloudsigner/signer"
@@ -35,6 +36,25 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.KeyFile, "key-file", "", "the `file` with the key, as gcloud compute sign-url takes it (cdn)")
 }
 
+// Misplaced is an error if a flag is given that means nothing to the provider. Of a provider that is not known it says nothing.
+func (o Options) Misplaced() error {
+	if !slices.Contains(Providers(), o.Provider) {
+		return nil
+	}
+	var errs []error
+	for _, f := range [...]struct{ name, value, providers string }{
+		{"-region", o.Region, "s3, oss"},
+		{"-account", o.Account, "azure"},
+		{"-key-name", o.KeyName, "cdn"},
+		{"-key-file", o.KeyFile, "cdn"},
+	} {
+		if f.value != "" && !slices.Contains(strings.Split(f.providers, ", "), o.Provider) {
+			errs = append(errs, fmt.Errorf("%s is for %s, and -provider is %s; leave it out, or choose the provider", f.name, f.providers, o.Provider))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Providers are those that there are.
 func Providers() []string { return []string{"s3", "gcs", "cdn", "azure", "oss"} }
 
@@ -47,6 +67,7 @@ const Environment = `  s3     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; AWS_SESS
   oss    OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET; OSS_SESSION_TOKEN for temporary ones;
          OSS_REGION for -region, OSS_ENDPOINT for -endpoint
   cdn    none: -endpoint, -key-name and -key-file say all
+A flag comes before its variable, AWS_REGION before AWS_DEFAULT_REGION, and GOOGLE_APPLICATION_CREDENTIALS before an HMAC key.
 `
 
 // ErrProvider is the error for a provider that the examples do not know.

@@ -185,6 +185,7 @@ func TestPresignAllContextUnseen(t *testing.T) {
 			}
 			last = err
 		}
+		cancel()
 		if last != context.Canceled || n > 3+4+1 {
 			t.Errorf("%s: after %d pairs the last error is %v", name, n, last)
 		}

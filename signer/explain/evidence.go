@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,8 +40,9 @@ type file struct {
 	theirs  string    // the canonical request that the service made
 	toSign  string    // and its string to sign
 
-	token     bool // the signature's fields stand together, not as parameters of their own
-	unchanged bool // what was sent is known to be what was signed
+	token     bool   // the signature's fields stand together, not as parameters of their own
+	verb      string // what was done to that with which the service's is compared: "signed" or "sent"
+	unchanged bool   // what was sent is known to be what was signed
 	scrub     *strings.Replacer
 
 	causes []Cause
@@ -49,12 +51,17 @@ type file struct {
 
 type pair struct{ name, value string }
 
-// maxURL bounds how much of a URL is looked at; servers take 8 KiB.
-const maxURL = 64 << 10
+// What of the evidence is looked at. Servers take 8 KiB of a URL and 100 headers.
+const (
+	maxURL     = 64 << 10
+	maxParams  = 1000
+	maxHeaders = 1000
+	maxLines   = 1000
+)
 
 // read reads the evidence, and fails at nothing: what cannot be read is not known.
 func read(e *Evidence) *file {
-	f := &file{Evidence: e, raw: e.URL, headers: http.Header{}, refusal: &refusal.Refusal{}}
+	f := &file{Evidence: e, raw: e.URL, verb: "signed", headers: http.Header{}, refusal: &refusal.Refusal{}}
 	if e.Request != nil {
 		f.method, f.host, f.headers = e.Request.Method, e.Request.Host, e.Request.Header
 		if f.method == "" {
@@ -74,7 +81,7 @@ func read(e *Evidence) *file {
 		for name, value := range wire.Pairs(u.RawQuery) {
 			n, err1 := url.QueryUnescape(name)
 			v, err2 := url.QueryUnescape(value)
-			if err1 == nil && err2 == nil && len(f.query) < 1000 {
+			if err1 == nil && err2 == nil && len(f.query) < maxParams {
 				f.query = append(f.query, pair{n, v})
 			}
 		}
@@ -156,7 +163,7 @@ func (f *file) recognise() {
 			}
 			f.credential(f.get(sep + "Credential"))
 			if list := f.get(sep + "SignedHeaders"); list != "" {
-				f.signedHeaders = strings.Split(list, ";")
+				f.signedHeaders = strings.SplitN(list, ";", maxHeaders)
 			}
 			f.signedAt = stamp(f.get(sep + "Date"))
 			f.start = f.signedAt
@@ -175,7 +182,7 @@ func (f *file) recognise() {
 				case "Credential":
 					f.credential(value)
 				case "SignedHeaders", "AdditionalHeaders":
-					f.signedHeaders = strings.Split(value, ";")
+					f.signedHeaders = strings.SplitN(value, ";", maxHeaders)
 				}
 			}
 			f.signedAt = stamp(f.headers.Get(family.prefix + "Date"))
@@ -298,9 +305,9 @@ func providerOfHost(host string) string {
 
 // providerOfAnswer recognises who answered.
 func (f *file) providerOfAnswer() string {
-	for name, provider := range map[string]string{"X-Amz-Request-Id": "s3", "X-Guploader-Uploadid": "gcs", "X-Ms-Request-Id": "azure", "X-Oss-Request-Id": "oss"} {
-		if f.Header.Get(name) != "" {
-			return provider
+	for _, known := range []pair{{"X-Amz-Request-Id", "s3"}, {"X-Guploader-Uploadid", "gcs"}, {"X-Ms-Request-Id", "azure"}, {"X-Oss-Request-Id", "oss"}} {
+		if f.Header.Get(known.name) != "" {
+			return known.value
 		}
 	}
 	switch {
@@ -407,9 +414,11 @@ func between(text, from, to string) string {
 	return rest
 }
 
-// found adds a cause.
+// found adds a cause. The first of those that are as certain stands for all of its kind.
 func (f *file) found(id ID, c Certainty, why, fix string) {
-	f.causes = append(f.causes, Cause{id, c, why, fix})
+	if !slices.ContainsFunc(f.causes, func(f Cause) bool { return f.ID == id && f.Certainty >= c }) {
+		f.causes = append(f.causes, Cause{id, c, why, fix})
+	}
 }
 
 // clean reports whether a path means the same to every client.

@@ -142,7 +142,7 @@ func same(ours, theirs string) bool {
 func (f *file) compare(a, b canonical, certainty Certainty) {
 	f.line("method", a.method, b.method)
 	if a.method != b.method {
-		f.found(Method, certainty, fmt.Sprintf("signed for %s and sent as %s", f.quote(a.method), f.quote(b.method)), "use the method that was signed: a URL for GET is not one for HEAD")
+		f.found(Method, certainty, fmt.Sprintf("%s for %s and arrived as %s", f.verb, f.quote(a.method), f.quote(b.method)), "use the method that was signed: a URL for GET is not one for HEAD")
 	}
 	f.line("path", a.path, b.path)
 	if a.path != b.path {
@@ -150,7 +150,7 @@ func (f *file) compare(a, b canonical, certainty Certainty) {
 		db, errB := url.PathUnescape(b.path)
 		dda, _ := url.PathUnescape(da)
 		ddb, _ := url.PathUnescape(db)
-		why := fmt.Sprintf("signed was the path %s, and the service saw %s", f.quote(a.path), f.quote(b.path))
+		why := fmt.Sprintf("%s was the path %s, and the service saw %s", f.verb, f.quote(a.path), f.quote(b.path))
 		switch {
 		case errA == nil && errB == nil && (da == db || da == ddb || dda == db || strings.ReplaceAll(da, "+", " ") == strings.ReplaceAll(db, "+", " ")):
 			f.found(PathEncoding, certainty, why, "use the URL byte for byte as it was made: no client or proxy may decode and encode it again")
@@ -179,13 +179,13 @@ func (f *file) compareQueries(a, b string, certainty Certainty) {
 		case !signed:
 			f.found(QueryAdded, certainty, "the parameter "+f.quote(p.name)+" was added after signing", "put it into Request.Query when presigning, or leave it out; analytics and caches add such")
 		case was != p.value && !strings.HasSuffix(strings.ToLower(p.name), "-signedheaders"): // some services write what they found there
-			f.found(QueryChanged, certainty, fmt.Sprintf("the parameter %s was signed as %s and arrived as %s", f.quote(p.name), f.quote(f.param(p.name, was)), f.quote(f.param(p.name, p.value))), "use the URL byte for byte as it was made")
+			f.found(QueryChanged, certainty, fmt.Sprintf("the parameter %s was %s as %s and arrived as %s", f.quote(p.name), f.verb, f.quote(f.param(p.name, was)), f.quote(f.param(p.name, p.value))), "use the URL byte for byte as it was made")
 		}
 	}
 	for _, p := range ours.list {
 		if _, arrived := theirs.values[p.name]; !arrived && !signatureParam(strings.ToLower(p.name)) {
 			f.line("query parameter "+p.name, f.param(p.name, p.value), "")
-			f.found(QueryMissing, certainty, "the parameter "+f.quote(p.name)+" was signed and did not arrive", "use the whole URL, in quotes")
+			f.found(QueryMissing, certainty, "the parameter "+f.quote(p.name)+" was "+f.verb+" and did not arrive", "use the whole URL, in quotes")
 		}
 	}
 }
@@ -238,7 +238,7 @@ func (f *file) compareHeaders(a, b []pair, certainty Certainty) {
 		f.line("header "+h.name, f.header(h), f.header(pair{h.name, value}))
 		switch {
 		case !arrived || value == "" && h.value != "":
-			f.found(HeaderMissing, certainty, "the header "+f.quote(h.name)+" was signed as "+f.quote(f.header(h))+" and did not arrive", "send every header of Presigned.Header; a proxy may have dropped it")
+			f.found(HeaderMissing, certainty, "the header "+f.quote(h.name)+" was "+f.verb+" as "+f.quote(f.header(h))+" and did not arrive", "send every header of Presigned.Header; a proxy may have dropped it")
 		case value != strings.TrimSpace(h.value):
 			f.changedHeader(h.name, h.value, value, certainty)
 		case strings.TrimSpace(h.value) != h.value && theirs.values[h.name] == value:
@@ -252,13 +252,13 @@ func (f *file) compareHeaders(a, b []pair, certainty Certainty) {
 			if h.name == "content-type" {
 				id = ContentType
 			}
-			f.found(id, certainty, "the header "+f.quote(h.name)+" arrived as "+f.quote(f.header(h))+" and was not signed", "put it into Request.Header when presigning, or do not send it: libraries and browsers set some by themselves")
+			f.found(id, certainty, "the header "+f.quote(h.name)+" arrived as "+f.quote(f.header(h))+" and was not "+f.verb, "put it into Request.Header when presigning, or do not send it: libraries and browsers set some by themselves")
 		}
 	}
 }
 
 func (f *file) changedHeader(name, signed, seen string, certainty Certainty) {
-	why := fmt.Sprintf("the header %s was signed as %s and arrived as %s", f.quote(name), f.quote(f.header(pair{name, signed})), f.quote(f.header(pair{name, seen})))
+	why := fmt.Sprintf("the header %s was %s as %s and arrived as %s", f.quote(name), f.verb, f.quote(f.header(pair{name, signed})), f.quote(f.header(pair{name, seen})))
 	switch strings.ToLower(name) {
 	case "host":
 		f.found(Host, certainty, why, "sign for the host and port that the service sees: a proxy that rewrites Host needs Endpoint to be the name behind it, or must keep it")
@@ -280,7 +280,7 @@ func (f *file) header(h pair) string {
 
 // line adds a line to the diff.
 func (f *file) line(part, signed, seen string) {
-	if signed != "" || seen != "" {
+	if (signed != "" || seen != "") && len(f.diff) < maxLines {
 		f.diff = append(f.diff, Line{part, f.show(signed), f.show(seen), signed == seen})
 	}
 }
@@ -413,25 +413,57 @@ func (f *file) withinTheirs() {
 			names, _ = url.QueryUnescape(p.value)
 		}
 	}
-	for _, name := range strings.Split(names, ";") {
-		i := slices.IndexFunc(b.headers, func(h pair) bool { return h.name == name })
-		if name != "" && strings.Contains(names, "host") && (i < 0 || strings.TrimSpace(b.headers[i].value) == "") {
-			f.found(HeaderMissing, Proved, "the header "+f.quote(name)+" is signed, and the service found none", "send every header of Presigned.Header; a proxy may have dropped it")
-		}
-	}
-	if f.Signed != nil {
-		if f.Signed.Method != "" && f.Signed.Method != b.method {
-			f.found(Method, Proved, fmt.Sprintf("signed for %s, and the service saw %s", f.quote(f.Signed.Method), f.quote(b.method)), "use the method that was signed")
-		}
-		for _, h := range b.headers {
-			if h.name == "host" && f.Signed.Host != "" && !strings.EqualFold(strings.TrimSpace(h.value), f.Signed.Host) {
-				f.changedHeader("host", f.Signed.Host, strings.TrimSpace(h.value), Proved)
+	list := strings.SplitN(names, ";", maxHeaders)
+	if arrived := grouped(b.headers).values; slices.Contains(list, "host") {
+		for _, name := range list {
+			if name != "" && strings.TrimSpace(arrived[name]) == "" {
+				f.found(HeaderMissing, Proved, "the header "+f.quote(name)+" is signed, and the service found none", "send every header of Presigned.Header; a proxy may have dropped it")
 			}
 		}
 	}
-	if f.method != "" && f.method != b.method {
-		f.found(Method, Likely, fmt.Sprintf("the service saw %s, and the request is %s", f.quote(b.method), f.quote(f.method)), "something between changed the method: a CDN makes GET of HEAD")
+	switch {
+	case f.Signed != nil && f.Signed.URL != nil:
+		f.compare(f.beside(f.Signed, b), b, Proved)
+	case f.form != "" && f.url != nil:
+		sent := f.Request
+		if sent == nil || sent.URL == nil {
+			sent = &http.Request{URL: f.url}
+		}
+		a := f.beside(sent, b)
+		if f.Request == nil {
+			a.method = b.method
+		}
+		diff := f.diff
+		f.verb = "sent"
+		f.compare(a, b, Likely) // something between has changed it, if what was sent was right
+		f.verb = "signed"
+		f.diff = diff
 	}
+}
+
+// beside makes of a request what can be compared with a service's canonical request: the headers that it has, and a path without the
+// bucket where that stands in the host.
+func (f *file) beside(r *http.Request, theirs canonical) canonical {
+	c := f.canonicalOf(r, theirs.headers)
+	c.payload, c.signed = theirs.payload, theirs.signed
+	if strings.HasSuffix(theirs.path, c.path) {
+		c.path = theirs.path
+	}
+	ours := grouped(c.headers)
+	c.headers = nil
+	for _, h := range theirs.headers {
+		value, ok := ours.values[h.name]
+		host, _, _ := strings.Cut(value, ":")
+		switch {
+		case h.name != "host" && r != f.Signed && r != f.Request: // of which only the URL is known
+			c.headers = append(c.headers, h)
+		case h.name == "host" && f.provider == "gcs" && h.value == host: // Google takes it with and without a port, and shows one of them
+			c.headers = append(c.headers, h)
+		case ok:
+			c.headers = append(c.headers, pair{h.name, value})
+		}
+	}
+	return c
 }
 
 // mismatched reports whether the service says that the signature is wrong.
@@ -451,7 +483,8 @@ func byKeys(ctx context.Context, f *file) {
 	if f.Verifier == nil || f.Request == nil {
 		return
 	}
-	_, err := f.Verifier.Verify(ctx, f.Request)
+	var seen signer.Trace
+	_, err := f.Verifier.Verify(signer.WithTrace(ctx, &seen), f.Request)
 	var e *signer.Error
 	errors.As(err, &e)
 	why := ""
@@ -480,6 +513,11 @@ func byKeys(ctx context.Context, f *file) {
 			f.found(Unsigned, Likely, why, "use the whole URL, in quotes")
 		}
 	case errors.Is(err, signer.ErrMismatch):
+		if f.Trace != nil && len(f.diff) == 0 {
+			if a, b, ok := both(string(f.Trace.CanonicalRequest), string(seen.CanonicalRequest), parseCanonical); ok {
+				f.compare(a, b, Likely)
+			}
+		}
 		f.found(WrongSecret, Possible, why, "either the secret is another one, or the request is: compare with Evidence.Trace or Evidence.Signed")
 	}
 }

@@ -150,7 +150,7 @@ func (f *file) secrets() (replace []string) {
 		}
 	}
 	for _, text := range []string{f.theirs, f.toSign, f.trace()} {
-		for line := range strings.SplitSeq(text, "\n") {
+		for line := range strings.SplitSeq(text[:min(len(text), maxURL)], "\n") {
 			if name, value, ok := strings.Cut(line, ":"); ok && secretName(name) {
 				add(name, strings.TrimSpace(value))
 			}

@@ -136,6 +136,12 @@ func sentAndSigned(_ context.Context, f *file) {
 		f.compareSignatures(f.Signed.URL, sent.URL)
 	case f.Trace == nil || f.theirs != "" || f.toSign != "": // the service's own strings have been compared with the Trace
 		return
+	case f.family() == cloudCDN:
+		u, err := url.Parse(string(f.Trace.StringToSign))
+		if err != nil || u.Host == "" { // it is for a prefix
+			return
+		}
+		a = f.canonicalOf(&http.Request{URL: u}, nil)
 	case f.family() == sas:
 		f.compareFields(string(f.Trace.StringToSign))
 		return

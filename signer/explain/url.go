@@ -3,6 +3,7 @@ package explain
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -43,7 +44,7 @@ func (f *file) mangled() {
 			f.found(DoubleEncoded, Proved, "the value of "+f.quote(p.name)+" is percent-encoded twice", "encode a URL never again as a whole")
 		}
 	}
-	if f.url != nil && strings.Contains(f.url.EscapedPath(), "%25") && hasEscape(f.url.Path) {
+	if f.url != nil && f.refusal.Code != "" && strings.Contains(f.url.EscapedPath(), "%25") && hasEscape(f.url.Path) { // names may have such parts
 		f.found(DoubleEncoded, Possible, "the path holds %25, as if it had been percent-encoded twice", "pass object names as they are: Request.Key is never percent-encoded")
 	}
 	if lower := strings.ToLower(f.pathOf()); f.form == "" && strings.Contains(lower, "%3f") && (strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") || strings.Contains(lower, "signature%3d")) {
@@ -97,7 +98,7 @@ func (f *file) doubled() {
 	seen := map[string]bool{}
 	for _, p := range f.query {
 		name := strings.ToLower(p.name)
-		if signatureParam(name) && p.value != "" {
+		if signatureParam(name) && p.value != "" && (name != "sig" || f.has("sv")) { // elsewhere sig may be anything
 			schemes[name] = true
 		}
 		if seen[name] && f.authParam(name) {
@@ -164,7 +165,7 @@ func (f *file) parameters() {
 			f.found(HeaderMissing, Proved, "the header "+f.quote(name)+" is signed, and the request has none", "send every header of Presigned.Header")
 		}
 	}
-	for name := range f.headers {
+	for _, name := range slices.Sorted(maps.Keys(f.headers)) {
 		if f.vendorHeader(name) && !f.signsHeader(name) {
 			f.found(HeaderAdded, Likely, "the request has the header "+f.quote(name)+", which is not signed", "put it into Request.Header when presigning, or do not send it")
 		}
@@ -282,7 +283,7 @@ func leftover(_ context.Context, f *file) {
 		f.found(WrongSecret, Likely, "what was sent is what was signed", "check the secret of the key "+f.quote(f.keyID))
 	}
 	if f.provider == "oss" {
-		for name := range f.headers {
+		for _, name := range slices.Sorted(maps.Keys(f.headers)) {
 			if f.vendorHeader(name) {
 				possible(HeaderAdded, "the request has the header "+f.quote(name)+", which OSS counts as signed", "sign it (Request.Header), or do not send it")
 			}
@@ -294,6 +295,7 @@ func leftover(_ context.Context, f *file) {
 	if !f.unchanged && strings.ContainsAny(f.pathOf(), "%+ ") {
 		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+f.quote(f.pathOf()), "use the URL byte for byte; "+compare)
 	}
+	f.appended()
 	f.rotated(now(f))
 	possible(WrongSecret, "the secret may be another one, or have blanks about it", "check the secret of the key "+f.quote(f.keyID))
 	if azurite || silent {
@@ -326,6 +328,19 @@ func leftover(_ context.Context, f *file) {
 		possible(HeaderChanged, "a signed header may have been changed on the way", compare)
 		possible(HeaderMissing, "a signed header may have been dropped on the way", compare)
 		possible(Payload, "the body may be another one than was signed", compare)
+	}
+}
+
+// appended finds parameters behind the signature, which signers write last, or sort with the others.
+func (f *file) appended() {
+	sorted := slices.IsSortedFunc(f.query, func(a, b pair) int { return strings.Compare(a.name, b.name) })
+	behind := false
+	for _, p := range f.query {
+		name := strings.ToLower(p.name)
+		if behind && !sorted && !strings.HasPrefix(name, "x-") && !f.authParam(name) && f.signsParam(name) {
+			f.found(QueryAdded, Likely, "the parameter "+f.quote(p.name)+" stands behind the signature, as if it had been added later", "put it into Request.Query when presigning, or leave it out; analytics and caches add such")
+		}
+		behind = behind || strings.HasPrefix(name, "x-") && signatureParam(name)
 	}
 }
 

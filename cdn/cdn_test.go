@@ -5,8 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -560,6 +562,18 @@ func TestPrefixIsNotPrinted(t *testing.T) {
 			if text := fmt.Sprintf(verb, x); strings.Contains(text, inQuery) || strings.Contains(text, inCookie) {
 				t.Errorf("%s prints %s", verb, text)
 			}
+		}
+	}
+	const want = "[prefix] for https://media.example.com/v/ until 2026-11-25T00:59:49Z"
+	encoded, err := json.Marshal(map[string]any{"prefix": p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "prefix", p)
+	for _, text := range []string{fmt.Sprint(p), fmt.Sprintf("%+v", *p), fmt.Sprintf("%d", p), fmt.Sprintf("%#v", p), string(encoded), log.String()} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not tell what it is for", text)
 		}
 	}
 }

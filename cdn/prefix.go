@@ -3,6 +3,9 @@ package cdn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,7 +17,7 @@ import (
 )
 
 // A Prefix is a signature for all URLs that begin alike: the segments of a film, the pictures of an album. It covers no query:
-// whoever holds it may ask for any URL under it, with any parameters. What it prints does not hold the signatures.
+// whoever holds it may ask for any URL under it, with any parameters. It is a bearer secret, and does not print.
 type Prefix struct {
 	// ExpiresAt is when it dies, on the provider's clock, and LimitedBy says what decided that.
 	ExpiresAt time.Time
@@ -80,6 +83,20 @@ func (p *Prefix) URL(rawURL string) (string, error) {
 	}
 	return string(append(append(appendURL(nil, u), separator(u)), p.query.Reveal()...)), nil
 }
+
+// String returns what the prefix opens and until when.
+func (p Prefix) String() string {
+	return "[prefix] for " + p.raw + " until " + p.ExpiresAt.UTC().Format(time.RFC3339)
+}
+
+// Format prints String for every verb.
+func (p Prefix) Format(f fmt.State, verb rune) { io.WriteString(f, p.String()) }
+
+// LogValue is String.
+func (p Prefix) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalText is String: what is encoded cannot be decoded again.
+func (p Prefix) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Query returns what a URL under the prefix needs in its query: four parameters, to be added behind '?' or '&' as they are, for
 // players and scripts that put URLs together themselves. It is a bearer secret.

@@ -19,7 +19,8 @@ type Observation struct {
 	URL *url.URL
 
 	// Sent is an instant before the request was written, and Received one after the answer arrived, on the Source's base
-	// clock. The closer, the better.
+	// clock. The closer, the better. Observe at once: readings from before the machine's clock was set are recognised only
+	// while nobody has read the Source since.
 	Sent, Received time.Time
 
 	// Redirected says that another authority sent us to this one.

@@ -493,3 +493,17 @@ func TestFaultTwoServersDisagree(t *testing.T) {
 		t.Errorf("one is corrected by %v, the other by %v, the shared time by %v", a, b, s.Now().Sub(w.Now()))
 	}
 }
+
+// TestFaultServersOfOneNameDisagree: several agree, and still none of the five times has the majority.
+func TestFaultServersOfOneNameDisagree(t *testing.T) {
+	w := clocksim.New(1, 0, 0)
+	s := clock.NewSource(w, clock.Options{})
+	for n := range 100 {
+		server := clocksim.NewServer("minio.example.com", time.Duration(n%5)*time.Hour)
+		s.Observe(w.Ask(server, 40*time.Millisecond, 40*time.Millisecond))
+		if got := offsetAt(s, "minio.example.com"); got != 0 {
+			t.Fatalf("after %d answers: corrected by %v", n+1, got)
+		}
+		w.Pass(10 * time.Second)
+	}
+}

@@ -86,7 +86,8 @@ type Estimate struct {
 //
 // What an authority says holds for itself and its parent domains, because buckets are subdomains: what
 // photos.s3.amazonaws.com says is known at s3.amazonaws.com, but neither at minio.example.com nor at docs.s3.amazonaws.com.
-// Everybody else gets the shared time, on which Options.Voters must have agreed.
+// Everybody else gets the shared time, on which Options.Voters must have agreed. A domain whose hosts distrust each other is no
+// authority to ask for.
 type Source struct {
 	base    Clock
 	ticks   Clock // monotonic, if the base's own readings do not serve

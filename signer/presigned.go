@@ -51,6 +51,9 @@ type Presigned struct {
 // NewRequest makes the request that the URL is for, with the headers that its holder must send, and with Host and
 // ContentLength set where they are signed. A body of a known other length is ErrRequest, and so is one of unknown
 // length where an empty one is signed. Any other body of unknown length is held to the signed one when it is sent.
+//
+// S3 and Azure refuse an upload that does not say its length: set the request's ContentLength for a body that is no bytes.Buffer,
+// bytes.Reader or strings.Reader, an *os.File perhaps.
 func (p *Presigned) NewRequest(ctx context.Context, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, p.Method, p.URL, body)
 	if err != nil {

@@ -44,7 +44,7 @@ func five(t testing.TB) map[string]signer.Signer {
 // TestRight: there is nothing to say about what is right, whatever is known of it.
 func TestRight(t *testing.T) {
 	for name, s := range five(t) {
-		for _, key := range []string{"cat.jpg", "a b/ü+(1)~%41&=;.txt"} {
+		for _, key := range []string{"cat.jpg", "a b/ü+(1)~100% &=;.txt"} {
 			var trace signer.Trace
 			p := must(s.Presign(signer.WithTrace(t.Context(), &trace), signer.Request{Key: key, Expires: time.Hour}))
 			sent := must(p.NewRequest(t.Context(), nil))

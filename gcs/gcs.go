@@ -17,7 +17,7 @@
 //
 // Who signs is a service account, with its RSA key: in a file (ServiceAccountKey, PEMKey), in a KMS, an HSM or a TPM (RSAKey),
 // or kept by Google and used through IAM's signBlob (gcs/iam, RemoteKey). An HMAC key (HMACKey) signs a thousand times
-// faster. With a Window, the others sign a URL once and remember the signature: up to 4096 of them for each Signer, 4 MiB at
+// faster. With a Window, the others sign a URL once and remember the signature: up to 4096 of them for each Signer, 8 MiB at
 // most, until others take their place. What a URL can do is what its account may do when the URL is used.
 //
 // # Uploads
@@ -252,9 +252,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, r *s
 	url = auth.appendQuery(append(url, '?'), w.Params.List, w.Headers)
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	return s.appendSignature(ctx, op, append(url, "&X-Goog-Signature="...), &auth.scope, w.ToSign, w.Plan.StableUntil)
+	return s.sign(ctx, op, w, append(url, "&X-Goog-Signature="...), &auth)
 }
 
 // withoutOddHeaders is r without the headers that are refused elsewhere and signed by Google's conformance suite: X-Goog-Date, and names
@@ -378,22 +376,37 @@ func (s *Signer) auth(w *sigv4.Scratch) authParams {
 		expires: w.Plan.End - w.Plan.Start, memo: &s.memo}
 }
 
-// appendSignature lets the key sign and appends the signature in hex. What is stable until some time is signed once.
-func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte, stableUntil int64) ([]byte, error) {
+// sign signs w.Canonical and appends the signature in hex. What is stable until some time is signed once: a canonical request names
+// key, date and scope too, so that the same one has the same signature.
+func (s *Signer) sign(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, dst []byte, auth *authParams) ([]byte, error) {
+	stable := w.Plan.StableUntil > 0 && s.memory != nil
+	var known []byte
+	if stable {
+		known = s.memory.recall(w.Canonical)
+	}
+	if known == nil || signer.TraceFrom(ctx) != nil {
+		w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
+		w.Trace(ctx)
+	}
+	if known != nil {
+		return append(dst, known...), nil
+	}
+	begin := len(dst)
+	dst, err := s.appendSignature(ctx, op, dst, &auth.scope, w.ToSign)
+	if stable && err == nil {
+		s.memory.remember(w.Canonical, dst[begin:], w.Plan.StableUntil)
+	}
+	return dst, err
+}
+
+// appendSignature lets the key sign and appends the signature in hex.
+func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte) ([]byte, error) {
 	if k, ok := s.key.(*hmacKey); ok {
 		return k.keys.Key(k.secret, *scope).AppendSignature(dst, toSign), nil
-	}
-	if stableUntil > 0 {
-		if known := s.memory.recall(toSign); known != nil {
-			return hex.AppendEncode(dst, known), nil
-		}
 	}
 	signature, err := s.key.Sign(ctx, toSign)
 	switch {
 	case err == nil && len(signature.Bytes) > 0:
-		if stableUntil > 0 {
-			s.memory.remember(toSign, signature.Bytes, stableUntil)
-		}
 		return hex.AppendEncode(dst, signature.Bytes), nil
 	case err == nil:
 		return dst, op.Errorf(signer.ErrRemote, "Key", "it gave an empty signature")
@@ -450,10 +463,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	}
 	method := pipeline.MethodOf(req.Method)
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.Path, w.Query, w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
+	if w.URL, err = s.sign(ctx, op, w, append(w.URL, "&X-Goog-Signature="...), &auth); err != nil {
 		return nil, err
 	}
 
@@ -522,10 +532,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 		return err
 	}
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(req.Method), w.Path, w.Query, w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	w.URL = auth.appendAuthorization(w.URL[:0], w.Headers)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
+	if w.URL, err = s.sign(ctx, op, w, auth.appendAuthorization(w.URL[:0], w.Headers), &auth); err != nil {
 		return err
 	}
 

@@ -185,9 +185,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	w.URL = url
 	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	setBlobType(p, r.Query)
 	return p, nil
 }
@@ -569,9 +567,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 
 	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	if host := pipeline.HostOf(req); host != req.URL.Host {
 		pipeline.SetHeader(&p.Header, "Host", []string{host})
 	}

@@ -139,11 +139,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	d.url = url
 	p := d.presigned(pipeline.MethodOf(r.Method))
-	if p.NotEnforced = d.loose; r.Header != nil {
-		for name, values := range r.Header {
-			pipeline.SetHeader(&p.Header, name, values)
-		}
-	}
+	p.NotEnforced, p.Header = d.loose, pipeline.CopyHeader(r.Header)
 	return p, nil
 }
 

@@ -161,9 +161,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	w.URL = url
 	p := pipeline.Presigned(pipeline.MethodOf(r.Method), url, &w.Plan, w.Offset)
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	p.NotEnforced = notEnforced(&r)
 	return p, nil
 }

@@ -155,9 +155,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	w.URL = url
 	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	if r.SourceIP.IsValid() {
 		p.NotEnforced = append(p.NotEnforced, "SourceIP")
 	}

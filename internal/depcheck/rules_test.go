@@ -45,7 +45,7 @@ type rule func(fset *token.FileSet, files []file) []string
 // knows it.
 func places(_ *token.FileSet, files []file) (found []string) {
 	for _, f := range files {
-		if !f.light() && !under(f.dir(), heavyTrees) && !under(f.dir(), []string{"examples"}) {
+		if !f.light() && !under(f.dir(), heavyTrees) && !under(f.dir(), []string{"examples", "internal/difftest/report"}) {
 			found = append(found, fmt.Sprintf("%s: depcheck knows no directory %q", f.name, f.dir()))
 		}
 	}
@@ -76,11 +76,11 @@ func imports(fset *token.FileSet, files []file) (found []string) {
 }
 
 // oneClock: the time is read in one place, and that is in package clock. time.Since and time.Until read it too.
-// Tests and examples are free to.
+// Tests, examples and what measures are free to.
 func oneClock(fset *token.FileSet, files []file) (found []string) {
 	n := 0
 	for _, f := range files {
-		if f.test() || under(f.dir(), []string{"examples"}) {
+		if f.test() || under(f.dir(), []string{"examples", "internal/difftest/report"}) {
 			continue
 		}
 		for _, use := range uses(f, "time", "Now", "Since", "Until") {

@@ -45,7 +45,7 @@ type rule func(fset *token.FileSet, files []file) []string
 // knows it.
 func places(_ *token.FileSet, files []file) (found []string) {
 	for _, f := range files {
-		if !f.light() && !under(f.dir(), heavyTrees) && !under(f.dir(), []string{"examples", "internal/difftest/report"}) {
+		if !f.light() && !under(f.dir(), heavyTrees) && !under(f.dir(), []string{"examples"}) {
 			found = append(found, fmt.Sprintf("%s: depcheck knows no directory %q", f.name, f.dir()))
 		}
 	}

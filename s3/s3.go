@@ -370,20 +370,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	w.URL = append(w.URL, "&X-Amz-Signature="...)
 	w.URL = key.AppendSignature(w.URL, w.ToSign)
 
-	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
-	for _, h := range w.Headers {
-		switch name := string(h.Name); name {
-		case "host":
-			if host != req.URL.Host {
-				pipeline.SetHeader(&p.Header, name, []string{host})
-			}
-		case "content-length":
-			pipeline.SetHeader(&p.Header, name, []string{string(h.Value)})
-		default:
-			pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
-		}
-	}
-	return p, nil
+	return w.Presigned(method, req, host), nil
 }
 
 // Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the body

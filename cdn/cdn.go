@@ -403,7 +403,7 @@ func rename(err error, field string) error {
 		e.Field = field
 	case interface{ Unwrap() []error }:
 		for _, one := range e.Unwrap() {
-			rename(one, field)
+			_ = rename(one, field)
 		}
 	}
 	return err

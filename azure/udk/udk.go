@@ -196,7 +196,7 @@ func (s *source) renewAhead(ctx context.Context) {
 			s.settle(s.newest.Load())
 		}
 	}()
-	s.flight.Do(ctx, struct{}{}, s.renew) // the result is in s.newest
+	_, _ = s.flight.Do(ctx, struct{}{}, s.renew) // the result is in s.newest
 }
 
 // settle notes that an attempt at a newer key than h was made.

@@ -87,9 +87,8 @@ func (all results) budgets(w io.Writer) {
 	}
 	fmt.Fprint(w, "\n| and | ours | ratio | budget |\n|---|---|---|---|\n")
 	for _, o := range others() {
-		ratio := ""
 		if o.against == "" {
-			ratio = bold(fmt.Sprintf("%.2f", all.ns(o.ours)/o.limit), all.ns(o.ours) > o.limit)
+			ratio := bold(fmt.Sprintf("%.2f", all.ns(o.ours)/o.limit), all.ns(o.ours) > o.limit)
 			fmt.Fprintf(w, "| %s | %s | %s | 1 |\n", o.name, duration(all.ns(o.ours)), ratio)
 			continue
 		}

@@ -53,7 +53,8 @@ import (
 // for servers that want it in the path, where a client has UsePathStyle. An endpoint that a function resolves cannot be read and
 // is signer.ErrUnsupported. No credentials, or anonymous ones, are signer.ErrCredentials.
 func Config(cfg aws.Config) (s3.Config, error) {
-	if cfg.EndpointResolver != nil || cfg.EndpointResolverWithOptions != nil { //nolint:staticcheck // deprecated, and still in use
+	//lint:ignore SA1019 who still has such a function must hear of it
+	if cfg.EndpointResolver != nil || cfg.EndpointResolverWithOptions != nil {
 		return s3.Config{}, opConfig().Errorf(signer.ErrUnsupported, "EndpointResolver", "what a function resolves cannot be read; set BaseEndpoint")
 	}
 	return ClientConfig(awss3.NewFromConfig(cfg))

@@ -229,6 +229,8 @@ func placeOf(t *testing.T, c s3.Config) string {
 
 func TestConfigRefuses(t *testing.T) {
 	good := aws.Config{Region: "eu-west-1", Credentials: new(role)}
+	//lint:ignore SA1019 it is refused because it is deprecated
+	resolves := func(c *aws.Config) { c.EndpointResolverWithOptions = aws.EndpointResolverWithOptionsFunc(nil) }
 	for name, tt := range map[string]struct {
 		edit func(*aws.Config)
 		want error
@@ -236,7 +238,7 @@ func TestConfigRefuses(t *testing.T) {
 	}{
 		"no credentials": {func(c *aws.Config) { c.Credentials = nil }, signer.ErrCredentials, "Credentials"},
 		"anonymous":      {func(c *aws.Config) { c.Credentials = aws.AnonymousCredentials{} }, signer.ErrCredentials, "anonymous"},
-		"a resolver":     {func(c *aws.Config) { c.EndpointResolverWithOptions = aws.EndpointResolverWithOptionsFunc(nil) }, signer.ErrUnsupported, "BaseEndpoint"},
+		"a resolver":     {resolves, signer.ErrUnsupported, "BaseEndpoint"},
 		"no URL":         {func(c *aws.Config) { c.BaseEndpoint = aws.String("minio:9000") }, signer.ErrRequest, "BaseEndpoint"},
 	} {
 		c := good

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,17 @@ type Client struct {
 func Near(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLinkLocalUnicast() || Loopback(host)
+}
+
+// CheckMetadata is CheckEndpoint for a metadata service: https, or http to a host that is Near or one of more.
+func CheckMetadata(op pipeline.Op, u *url.URL, more ...string) error {
+	if err := pipeline.CheckEndpoint(op, u); err != nil {
+		return err
+	}
+	if u.Scheme != "https" && !Near(u.Hostname()) && !slices.Contains(more, u.Hostname()) {
+		return op.Errorf(signer.ErrRequest, "Endpoint", "it is http, and neither this machine nor on its link, where metadata services are; use https")
+	}
+	return nil
 }
 
 // Direct returns c, or if it is nil a client that goes by no proxy, as metadata services want to be asked: what a proxy is told about

@@ -53,10 +53,6 @@ import (
 // for servers that want it in the path, where a client has UsePathStyle. An endpoint that a function resolves cannot be read and
 // is signer.ErrUnsupported. No credentials, or anonymous ones, are signer.ErrCredentials.
 func Config(cfg aws.Config) (s3.Config, error) {
-	//lint:ignore SA1019 who still has such a function must hear of it
-	if cfg.EndpointResolver != nil || cfg.EndpointResolverWithOptions != nil {
-		return s3.Config{}, opConfig().Errorf(signer.ErrUnsupported, "EndpointResolver", "what a function resolves cannot be read; set BaseEndpoint")
-	}
 	return ClientConfig(awss3.NewFromConfig(cfg))
 }
 
@@ -69,9 +65,11 @@ func ClientConfig(client *awss3.Client) (s3.Config, error) {
 		DualStack:  o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled,
 		FIPS:       o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled,
 	}
+	//lint:ignore SA1019 who still has such a resolver must hear of it
+	resolves := o.EndpointResolver != nil || reflect.TypeOf(o.EndpointResolverV2) != reflect.TypeOf(awss3.NewDefaultEndpointResolverV2())
 	switch {
-	case reflect.TypeOf(o.EndpointResolverV2) != reflect.TypeOf(awss3.NewDefaultEndpointResolverV2()):
-		return s3.Config{}, opConfig().Errorf(signer.ErrUnsupported, "EndpointResolverV2", "what a function resolves cannot be read; set BaseEndpoint")
+	case resolves:
+		return s3.Config{}, opConfig().Errorf(signer.ErrUnsupported, "EndpointResolver", "what a function resolves cannot be read; set BaseEndpoint")
 	case o.Credentials == nil: // a client takes anonymous ones out
 		return s3.Config{}, opConfig().Errorf(signer.ErrCredentials, "Credentials", "there are none, or they are anonymous, and nothing can be signed")
 	}

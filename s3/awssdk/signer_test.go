@@ -41,7 +41,8 @@ func TestSignHTTPIsTheSDKs(t *testing.T) {
 	ours := NewSigner(clock.Fixed(noon))
 	for _, c := range []aws.Credentials{temporary, {AccessKeyID: "AKIATEST", SecretAccessKey: "other"}} {
 		for _, service := range []string{"s3", "s3express", "s3-outposts"} {
-			for _, u := range []string{"https://photos.s3.eu-west-1.amazonaws.com/a%20b/%2B?list-type=2&prefix=a%2Fb&x", "http://127.0.0.1:9000/photos/"} {
+			for _, u := range []string{"https://photos.s3.eu-west-1.amazonaws.com/a%20b/%2B?list-type=2&prefix=a%2Fb&x", "http://127.0.0.1:9000/photos/",
+				"https://photos.s3.eu-west-1.amazonaws.com:443/k"} {
 				make := func() *http.Request {
 					r := request(t, "PUT", u)
 					r.Header.Set("X-Amz-Content-Sha256", emptyHash)
@@ -56,6 +57,7 @@ func TestSignHTTPIsTheSDKs(t *testing.T) {
 				theirs.Header.Del("Authorization")
 				r.Header.Del("Authorization")
 				assert.Equal(t, theirs.Header, r.Header)
+				assert.Equal(t, theirs.Host, r.Host)
 			}
 		}
 	}
@@ -71,7 +73,7 @@ func TestPresignHTTPIsTheSDKs(t *testing.T) {
 		r := request(t, "PUT", "https://photos.s3.eu-west-1.amazonaws.com/a%20b?x-id=PutObject&X-Amz-Expires="+expires)
 		r.Header.Set("Content-Type", "image/jpeg")
 		r.Header.Set("X-Amz-Meta-A", "b")
-		r.Header.Set("X-Amz-Storage-Class", "STANDARD_IA") // a header in the URL: the SDK hoists it
+		r.Header.Set("X-Amz-Checksum-Crc32", "AAAAAA==") // the SDK hoists it into the URL
 		r.Header.Set("X-Amz-Server-Side-Encryption", "AES256")
 		r.ContentLength = 7
 		return r
@@ -83,6 +85,8 @@ func TestPresignHTTPIsTheSDKs(t *testing.T) {
 	ourURL, ourHeader, err := ours.PresignHTTP(t.Context(), temporary, make("900"), unsigned, "s3", "eu-west-1", noon.Add(-time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, theirHeader, ourHeader)
+	assert.Contains(t, ourURL, "X-Amz-Checksum-Crc32=AAAAAA%3D%3D")
+	assert.NotContains(t, ourHeader, "X-Amz-Checksum-Crc32")
 	theirs, err := url.Parse(theirURL)
 	require.NoError(t, err)
 	u, err := url.Parse(ourURL)

@@ -97,7 +97,7 @@ func ClientConfig(client *awss3.Client) (s3.Config, error) {
 // Where credentials end before a URL that is to be signed, new ones are asked for once: the cache is told to forget them, at most
 // once a minute. AWS gives an instance and a container new ones long before the old ones end, and STS at every call. A cache subtracts
 // its ExpiryWindow from their end, and a URL ends that much earlier. While the provider fails, the credentials that it gave before
-// serve to their end.
+// serve to their end; a client that has the same cache does not know them any more, and wants one of its own where that matters.
 //
 // As long as the strings are the same, the source returns the same Secrets.
 func Credentials(p aws.CredentialsProvider) s3.CredentialSource {

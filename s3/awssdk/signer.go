@@ -22,7 +22,7 @@ import (
 
 // A Signer signs for the SDK's S3 client and for its PresignClient, with package s3. Credentials, region and service are those
 // that the SDK hands over; the time is the Signer's, whatever the SDK says. It is safe for concurrent use. Make it once for all
-// clients: it caches signing keys.
+// clients: it caches signing keys. Multi-region access points have signatures of another kind, which the SDK goes on making itself.
 type Signer struct {
 	clock   clock.Clock
 	sdk     *v4.Signer
@@ -66,9 +66,13 @@ func (s *Signer) SignHTTP(ctx context.Context, credentials aws.Credentials, r *h
 
 // PresignHTTP implements awss3.HTTPPresignerV4: which headers are signed, and which become parameters, is for the SDK to say, and
 // so is the life of the URL, which PresignOptions.Expires sets. A life of more than seven days is signer.ErrLifetime, and one beyond
-// the end of the credentials is signer.ErrCredentials, where the SDK signs URLs that do not work, or not for so long.
+// the end of the credentials is signer.ErrCredentials, where the SDK signs URLs that do not work, or not for so long. A URL for a
+// directory bucket (S3 Express) holds the token of a session, which only the SDK adds: it is signer.ErrUnsupported.
 func (s *Signer) PresignHTTP(ctx context.Context, credentials aws.Credentials, r *http.Request, payloadHash, service, region string,
 	signingTime time.Time, options ...func(*v4.SignerOptions)) (string, http.Header, error) {
+	if service == "s3express" {
+		return "", nil, opPresign().Errorf(signer.ErrUnsupported, "Bucket", "it is a directory bucket, whose URLs hold the token of a session; let the SDK presign them")
+	}
 	own, err := s.at(r, service, region)
 	if err != nil {
 		return "", nil, err

@@ -47,6 +47,9 @@ func TestSignHTTPIsTheSDKs(t *testing.T) {
 					r := request(t, "PUT", u)
 					r.Header.Set("X-Amz-Content-Sha256", emptyHash)
 					r.Header.Set("X-Amz-Meta-A", "b")
+					if service == "s3express" {
+						r.Header.Set("X-Amz-S3session-Token", "session")
+					}
 					return r
 				}
 				theirs, r := make(), make()
@@ -179,6 +182,9 @@ func TestSignerRefuses(t *testing.T) {
 	}
 	_, _, err := sign.PresignHTTP(t.Context(), dying, get("?X-Amz-Expires=60"), "UNSIGNED-PAYLOAD", "s3", "eu-west-1", noon)
 	assert.NoError(t, err)
+
+	_, _, err = sign.PresignHTTP(t.Context(), temporary, get("?X-Amz-Expires=60"), "UNSIGNED-PAYLOAD", "s3express", "eu-west-1", noon)
+	assert.ErrorIs(t, err, signer.ErrUnsupported)
 
 	r := get("")
 	r.Header.Set("X-Amz-Content-Sha256", "no hash")

@@ -32,6 +32,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	ossv2credentials "github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/credentials"
 	ossv1 "github.com/aliyun/aliyun-oss-go-sdk/oss"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -157,6 +158,30 @@ func TestAWSSigner(t *testing.T) {
 			must(client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)}))(t)
 		}
 	})
+}
+
+// TestAWSSignerLearns is the package comment's client, on a machine whose clock is an hour ahead: it learns from its own refusals.
+func TestAWSSignerLearns(t *testing.T) {
+	s := must(versitygw())(t)
+	source := clock.NewSource(clock.Func(func() time.Time { return time.Now().Add(time.Hour) }), clock.Options{})
+	client := s.aws(func(o *awss3.Options) {
+		o.HTTPSignerV4 = awssdk.NewSigner(source)
+		o.HTTPClient = &http.Client{Transport: source.Transport(s.client.Transport)}
+	})
+	refused := 0
+	for ; refused < 5; refused++ {
+		_, err := client.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+		if err == nil {
+			break
+		}
+		if !strings.Contains(err.Error(), "RequestTimeTooSkewed") {
+			t.Fatal(err)
+		}
+	}
+	if refused == 0 || refused == 5 {
+		t.Errorf("%d requests were refused", refused)
+	}
+	t.Log(refused, "requests were refused")
 }
 
 // TestAWSSignerTrailer is the SDK's default upload over https: chunks without signatures, and a checksum behind them.
@@ -331,6 +356,27 @@ func (k ossKeys) GetAccessKeySecret() string        { return string(k.AccessKeyS
 func (k ossKeys) GetSecurityToken() string          { return string(k.SecurityToken.Reveal()) }
 func (k ossKeys) Expires() time.Time                { return k.Credentials.Expires }
 
+// sourceV2 stands in the comment of package aliyunsdk.
+type sourceV2 struct {
+	ossv2credentials.CredentialsProvider
+}
+
+func (s sourceV2) Credentials(ctx context.Context, until time.Time) (oss.Credentials, error) {
+	c, err := s.GetCredentials(ctx)
+	if err != nil {
+		return oss.Credentials{}, err
+	}
+	made := oss.Credentials{
+		AccessKeyID:     c.AccessKeyID,
+		AccessKeySecret: signer.NewSecret([]byte(c.AccessKeySecret)),
+		SecurityToken:   signer.NewSecret([]byte(c.SecurityToken)),
+	}
+	if c.Expires != nil {
+		made.Expires = *c.Expires
+	}
+	return made, nil
+}
+
 // TestOSSAdapters signs with the provider of an SDK's client that works, and with the role of an instance.
 func TestOSSAdapters(t *testing.T) {
 	home := startOSS(t, time.Hour)
@@ -352,7 +398,11 @@ func TestOSSAdapters(t *testing.T) {
 	host := httptest.NewServer(mux)
 	defer host.Close()
 	for name, source := range map[string]oss.CredentialSource{
-		"SDK":  aliyunsdk.Credentials(client.Config.CredentialsProvider),
+		"SDK": aliyunsdk.Credentials(client.Config.CredentialsProvider),
+		"v2": sourceV2{ossv2credentials.CredentialsProviderFunc(func(context.Context) (ossv2credentials.Credentials, error) {
+			return ossv2credentials.Credentials{AccessKeyID: keys.GetAccessKeyID(), AccessKeySecret: keys.GetAccessKeySecret(),
+				SecurityToken: keys.GetSecurityToken(), Expires: &home.creds.Expires}, nil
+		})},
 		"role": must(ramrole.New(ramrole.Config{Role: "photos", Endpoint: must(url.Parse(host.URL))(t)}))(t),
 	} {
 		s := must(oss.New(oss.Config{Region: home.Region, Bucket: bucket, Endpoint: home.Endpoint(), Credentials: source}))(t)

@@ -376,7 +376,8 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 // Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the body
 // first: what is added later is not covered, and services refuse x-amz- headers that are not. It sets Authorization, X-Amz-Date,
 // X-Amz-Security-Token if the credentials have a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it
-// (HashBody does). See signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
+// (HashBody does, and who encoded the body as chunks without signatures: STREAMING-UNSIGNED-PAYLOAD-TRAILER). See
+// signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
 //
 // An earlier AWS4 signature in the headers is replaced. One in the URL, or an Authorization of another kind, is
 // ErrConflict. The service takes the request for 15 minutes around its date.
@@ -392,8 +393,8 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	switch payload := pipeline.HeaderValues(h, "X-Amz-Content-Sha256"); {
 	case payload == nil:
 		h.Set("X-Amz-Content-Sha256", unsignedPayload)
-	case strings.HasPrefix(payload[0], streaming):
-		return op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it announces a chunked body; sign a fresh request with SignChunked")
+	case strings.HasPrefix(payload[0], streaming) && payload[0] != streamingBytes:
+		return op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it announces a body of signed chunks; sign a fresh request with SignChunked")
 	}
 	_, err := s.sign(ctx, op, req, h, req.ContentLength)
 	return err

@@ -52,26 +52,38 @@ import (
 	"os"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	alioss "github.com/aliyun/aliyun-oss-go-sdk/oss"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/cloudsigner/cloudsigner/azure"
+	"github.com/cloudsigner/cloudsigner/azure/azuresdk"
+	"github.com/cloudsigner/cloudsigner/azure/udk"
 	"github.com/cloudsigner/cloudsigner/cdn"
 	"github.com/cloudsigner/cloudsigner/clock"
 	"github.com/cloudsigner/cloudsigner/gcs"
+	"github.com/cloudsigner/cloudsigner/gcs/googlesdk"
 	"github.com/cloudsigner/cloudsigner/oss"
+	"github.com/cloudsigner/cloudsigner/oss/aliyunsdk"
 	"github.com/cloudsigner/cloudsigner/s3"
+	"github.com/cloudsigner/cloudsigner/s3/awscreds"
+	"github.com/cloudsigner/cloudsigner/s3/awssdk"
 	"github.com/cloudsigner/cloudsigner/signer"
 	"github.com/cloudsigner/cloudsigner/signer/explain"
 )
 
-var _ = []any{json.NewEncoder, fmt.Println, io.Copy, slog.Error, url.Parse, os.Getenv, time.Hour,
+var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.Credentials, awscreds.FromEnvironment, awssdk.Config, json.NewEncoder, fmt.Println, io.Copy, slog.Error, url.Parse, os.Getenv, time.Hour,
 	azure.New, cdn.New, clock.System, gcs.New, oss.New, s3.New, explain.Explain}
 `
 	// What a block takes from elsewhere, and what it may leave unused.
 	const frame = `
 func block%d(ctx context.Context, w http.ResponseWriter, req *http.Request, resp *http.Response, endpoint, baseURL *url.URL, file, secret, body []byte,
-	id, base64Key string, credentials, creds s3.Credentials, old, next cdn.Key, trace signer.Trace, s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, until time.Time, known bool) error {
+	id, base64Key string, credentials, creds s3.Credentials, old, next cdn.Key, trace signer.Trace, cfg aws.Config, credential azcore.TokenCredential, provider alioss.CredentialsProvider,
+	s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, presign any, until time.Time, known bool) error {
 	{
 %s
-		_, _, _, _, _, _ = s, v, p, client, until, known
+		_, _, _, _, _, _, _ = s, v, p, client, presign, until, known
 	}
 	return nil
 }

@@ -112,6 +112,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 )
 
@@ -163,6 +164,23 @@ func checkVersion(op pipeline.Op, version string) error {
 		return op.Errorf(signer.ErrRequest, "Version", "%q is no service version from %s on; leave it empty for %s", version, v2012, DefaultVersion)
 	}
 	return nil
+}
+
+// Capabilities implements signer.Capable. What only a user delegation key can do counts if Config.Keys is one, and not a source of
+// whatever keys.
+func (s *Signer) Capabilities() signer.Capabilities {
+	c := signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete},
+		SourceIP: s.version >= v2015, NotBefore: true, Prefix: true}
+	if s.version >= v2013 {
+		c.Response = []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"}
+	}
+	if s.source == nil && s.fixed.delegation != nil {
+		c.MaxExpires = 7 * 24 * time.Hour // the longest life of such a key
+		if s.version >= v2026 {
+			c.ContentType, c.Checksum, c.Query = true, true, true
+		}
+	}
+	return c
 }
 
 // Presign returns a URL for one method on one blob, or to list a container. See signer.Signer for its contract, and the

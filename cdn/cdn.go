@@ -100,6 +100,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 )
 
 // New returns a Signer. It reports all that is wrong with c, joined. Where HMAC-SHA1 is forbidden (GODEBUG=fips140=only) it
@@ -122,6 +123,11 @@ func New(c Config) (*Signer, error) {
 	}
 	return &Signer{base: b, bucket: c.Bucket, key: c.Key, source: c.Keys, clock: pipeline.NewClock(c.Clock, b.host),
 		mac: newMAC(c.Key.Secret, struct{}{}), macs: sigv4.NewCache(newMAC)}, nil
+}
+
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	return signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
 }
 
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,

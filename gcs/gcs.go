@@ -100,6 +100,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 	_ signer.ParallelSigner   = (*Signer)(nil)
 )
@@ -144,6 +145,16 @@ func New(c Config) (*Signer, error) {
 		s.memory = newMemory()
 	}
 	return s, nil
+}
+
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	c := signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+		Response: []string{"ContentDisposition", "ContentType"}, NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
+	if s.life != 0 {
+		c.MaxExpires = min(c.MaxExpires, s.life)
+	}
+	return c
 }
 
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and

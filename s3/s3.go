@@ -101,6 +101,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 )
 
@@ -138,6 +139,13 @@ func New(c Config) (*Signer, error) {
 		keys:     sigv4.NewCache(family().NewKey),
 		keys4a:   sync.OnceValue(newCache4a),
 	}, nil
+}
+
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	return signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+		Response:  []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"},
+		NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
 }
 
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and

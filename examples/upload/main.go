@@ -6,14 +6,14 @@
 //	    -azure-account devstoreaccount1 -azure-container films   # and with these
 //
 // Large files go in parts, several at once: a part that fails is sent again with a URL that is signed anew, and an upload goes on after
-// a pause, a lost connection or a reload of the page. Small ones may go by a form whose policy limits their size.
+// a pause, a lost connection or a reload of the page. Each part's MD5 is signed with its URL, so that no store takes half of one. Small ones may go by a form whose policy limits their size.
 //
 // The stores of its own are one on loopback that speaks as S3, Cloud Storage, OSS and Azure, with credentials for the run, and its
 // objects in a directory for the run. Those of others need credentials from the environment (AWS_ACCESS_KEY_ID and
 // AWS_SECRET_ACCESS_KEY; AZURE_STORAGE_KEY), and a CORS rule that allows the page's origin the methods PUT and POST, and the headers
-// content-type and x-ms-*.
+// content-type, content-md5 and x-ms-*.
 //
-// server.go is what the page talks to, stores.go the stores, page.js the page.
+// server.go is what the page talks to, stores.go the stores, page.js and md5.js the page.
 package main
 
 import (

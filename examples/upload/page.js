@@ -1,5 +1,7 @@
 // The page: it cuts a file into parts, asks its server for the signed request of each, and sends it to the store.
 
+import { md5 } from "./md5.js";
+
 const $ = (id) => document.getElementById(id);
 const form = $("form"), fileInput = $("file"), startButton = $("start"), pauseButton = $("pause"), cancelButton = $("cancel");
 const formLimit = Number(document.body.dataset.formLimit), maxFile = Number(document.body.dataset.maxFile);
@@ -119,11 +121,13 @@ function range(plan, n) {
 // matter.
 async function sendPart(u, n) {
   const [offset, length] = range(u.plan, n);
+  const bytes = u.file.slice(offset, offset + length);
+  const digest = md5(await bytes.arrayBuffer());
   for (let attempt = 1; ; attempt++) {
     u.controller.signal.throwIfAborted();
     try {
-      const request = await call("POST", `/uploads/${u.id}/parts/${n}`);
-      const { status, text } = await send(request, u.file.slice(offset, offset + length), (sent) => { u.sent.set(n, sent); show(u); }, u.controller.signal);
+      const request = await call("POST", `/uploads/${u.id}/parts/${n}`, { md5: digest });
+      const { status, text } = await send(request, bytes, (sent) => { u.sent.set(n, sent); show(u); }, u.controller.signal);
       if (status >= 200 && status < 300 || status === 308) { // 308: Cloud Storage waits for more
         u.have.add(n);
         show(u);
@@ -206,13 +210,13 @@ async function byForm(f) {
 
 // buttons shows those that do something now, and keeps the focus on one that is there.
 function buttons(active) {
-  const had = [startButton, pauseButton, cancelButton].includes(document.activeElement);
+  const had = document.activeElement;
   startButton.hidden = active;
   pauseButton.hidden = !active || chosen("way") === "form";
   cancelButton.hidden = !active && !saved.get();
   for (const set of [$("stores"), $("ways")]) set.disabled = active;
   fileInput.disabled = active;
-  if (had && document.activeElement.hidden) (active ? (pauseButton.hidden ? cancelButton : pauseButton) : startButton).focus();
+  if (had.hidden) (active ? (pauseButton.hidden ? cancelButton : pauseButton) : startButton).focus();
 }
 
 async function upload() {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/rand"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +31,8 @@ var (
 	pageText string
 	//go:embed page.js
 	script []byte
+	//go:embed md5.js
+	digest []byte
 	//go:embed page.css
 	style []byte
 )
@@ -86,6 +90,7 @@ func newServer(address string, o options, stores []*store) (*server, error) {
 	s.page = page.Bytes()
 	s.mux.HandleFunc("GET /{$}", s.static("text/html; charset=utf-8", s.page))
 	s.mux.HandleFunc("GET /page.js", s.static("text/javascript; charset=utf-8", script))
+	s.mux.HandleFunc("GET /md5.js", s.static("text/javascript; charset=utf-8", digest))
 	s.mux.HandleFunc("GET /page.css", s.static("text/css; charset=utf-8", style))
 	s.mux.Handle("POST /uploads", answering(s.begin))
 	s.mux.Handle("GET /uploads/{id}", answering(s.state))
@@ -270,7 +275,7 @@ func (s *server) state(r *http.Request) (any, error) {
 	return map[string]any{"plan": u.Plan(), "have": have}, nil
 }
 
-// part signs the request for a part, now.
+// part signs the request for a part, now, and for these bytes alone: a store that sees half of them must refuse them.
 func (s *server) part(r *http.Request) (any, error) {
 	u, err := s.find(r)
 	if err != nil {
@@ -280,7 +285,16 @@ func (s *server) part(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, failure{http.StatusBadRequest, "this is no number of a part"}
 	}
-	return u.Part(r.Context(), u.session, n)
+	var about struct {
+		MD5 string `json:"md5"` // as Content-MD5 has it
+	}
+	if err := json.NewDecoder(r.Body).Decode(&about); err != nil {
+		return nil, failure{http.StatusBadRequest, "this is not what the page sends"}
+	}
+	if sum, err := base64.StdEncoding.DecodeString(about.MD5); err != nil || len(sum) != md5.Size {
+		return nil, failure{http.StatusBadRequest, "this is no MD5 in base64"}
+	}
+	return u.Part(r.Context(), u.session, n, http.Header{"Content-Md5": {about.MD5}})
 }
 
 // complete makes the object of the parts that the store has: what the page says of them does not matter.

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -194,7 +196,10 @@ func TestParts(t *testing.T) {
 			}
 			part := func(n int) {
 				t.Helper()
-				status := exchange(t, ask(t, s, "POST", fmt.Sprint(at, "/parts/", n), nil, 200), data[(n-1)*5<<20:min(n*5<<20, len(data))])
+				bytes := data[(n-1)*5<<20 : min(n*5<<20, len(data))]
+				sum := md5.Sum(bytes)
+				about := map[string]string{"md5": base64.StdEncoding.EncodeToString(sum[:])}
+				status := exchange(t, ask(t, s, "POST", fmt.Sprint(at, "/parts/", n), about, 200), bytes)
 				if status > 201 && status != 308 {
 					t.Fatalf("part %d: status %d", n, status)
 				}
@@ -298,7 +303,10 @@ func TestRefusals(t *testing.T) {
 	}
 	begun := ask(t, s, "POST", "/uploads", good, 200)
 	for _, n := range []string{"0", "2", "-1", "x", "99999999999999999999"} {
-		ask(t, s, "POST", "/uploads/"+begun["id"].(string)+"/parts/"+n, nil, 400)
+		ask(t, s, "POST", "/uploads/"+begun["id"].(string)+"/parts/"+n, map[string]string{"md5": "XUFAKrxLKna5cZ2REBfFkg=="}, 400)
+	}
+	for _, about := range []any{"x", map[string]string{}, map[string]string{"md5": "x"}, map[string]string{"md5": "eA=="}} {
+		ask(t, s, "POST", "/uploads/"+begun["id"].(string)+"/parts/1", about, 400)
 	}
 }
 

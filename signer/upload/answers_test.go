@@ -327,7 +327,7 @@ func FuzzAnswers(f *testing.F) {
 			start, err := u.Start(t.Context())
 			if got := read(t, start, err, answer); got.err == nil {
 				secret := got.value.(signer.Secret)
-				if _, err := u.Part(t.Context(), secret, 1); err != nil {
+				if _, err := u.Part(t.Context(), secret, 1, nil); err != nil {
 					t.Errorf("a session that does not work: %v", err)
 				}
 			} else if len(got.text) > 300 {

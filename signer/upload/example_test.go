@@ -36,7 +36,7 @@ func Example() {
 	session := signer.NewSecret([]byte("VXBsb2FkIElE"))
 	for n := 1; n <= u.Plan().Parts; n++ {
 		offset, length := u.Plan().Range(n)
-		p, err := u.Part(ctx, session, n)
+		p, err := u.Part(ctx, session, n, nil)
 		if err != nil {
 			log.Fatal(err)
 		}

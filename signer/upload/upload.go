@@ -5,7 +5,7 @@
 //	start, err := u.Start(ctx)
 //	session, err := start.Do(ctx, nil)      // keep it: with it an upload goes on after a crash, or a reload of the page
 //	plan := u.Plan()                        // for the page, as JSON: how to cut the file
-//	p, err := u.Part(ctx, session, n)       // for the page, as JSON: the request that takes part n
+//	p, err := u.Part(ctx, session, n, nil)  // for the page, as JSON: the request that takes part n
 //	parts, err := u.Stored(ctx, nil, session)
 //	complete, err := u.Complete(ctx, session, parts)
 //	etag, err := complete.Do(ctx, nil)
@@ -165,10 +165,10 @@ func (u *Upload) presign(ctx context.Context, r signer.Request) (*signer.Presign
 
 // sessionURL is the request that a session of Cloud Storage takes without a signature. It has no ExpiresAt: the session
 // lives for a week, and nobody but the store knows since when.
-func sessionURL(method string, session signer.Secret, contentRange string) *signer.Presigned {
-	p := &signer.Presigned{Method: method, URL: string(session.Reveal())}
+func sessionURL(method string, session signer.Secret, header http.Header, contentRange string) *signer.Presigned {
+	p := &signer.Presigned{Method: method, URL: string(session.Reveal()), Header: header.Clone()}
 	if contentRange != "" {
-		p.Header = http.Header{"Content-Range": {contentRange}}
+		pipeline.SetHeader(&p.Header, "Content-Range", []string{contentRange})
 	}
 	return p
 }
@@ -191,7 +191,11 @@ func (u *Upload) ready(op pipeline.Op, session signer.Secret) error {
 // Part presigns the request that takes part n; its body is the part's bytes. It is signed now: ask again when it was refused
 // with 403 or 400, or dies before the part can be sent. The answer to a good one has a status of 2xx, or 308 for a part of
 // Cloud Storage that others follow. For GCS it is the session's URL, with Content-Range and without ExpiresAt.
-func (u *Upload) Part(ctx context.Context, session signer.Secret, n int) (*signer.Presigned, error) {
+//
+// header is sent with the part, and signed where the scheme can; nil is none. A Content-MD5 (RFC 1864) makes the store refuse a part that
+// was cut short or altered on its way. Give one to stores that you do not know: not all of them see that a connection broke
+// off, and a part with zeros for its end has the right size.
+func (u *Upload) Part(ctx context.Context, session signer.Secret, n int, header http.Header) (*signer.Presigned, error) {
 	op := opOf("part")
 	if err := u.ready(op, session); err != nil {
 		return nil, err
@@ -202,11 +206,11 @@ func (u *Upload) Part(ctx context.Context, session signer.Secret, n int) (*signe
 	}
 	switch u.c.Protocol {
 	case GCS:
-		return sessionURL(http.MethodPut, session, fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, u.plan.Size)), nil
+		return sessionURL(http.MethodPut, session, header, fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, u.plan.Size)), nil
 	case Azure:
-		return u.presign(ctx, signer.Request{Method: http.MethodPut, Query: url.Values{"comp": {"block"}, "blockid": {blockID(session, n)}}})
+		return u.presign(ctx, signer.Request{Method: http.MethodPut, Header: header, Query: url.Values{"comp": {"block"}, "blockid": {blockID(session, n)}}})
 	}
-	return u.presign(ctx, signer.Request{Method: http.MethodPut,
+	return u.presign(ctx, signer.Request{Method: http.MethodPut, Header: header,
 		Query: url.Values{"partNumber": {strconv.Itoa(n)}, "uploadId": {string(session.Reveal())}}})
 }
 
@@ -240,7 +244,7 @@ func (u *Upload) List(ctx context.Context, session signer.Secret, after int) (*S
 	r := signer.Request{Method: http.MethodGet}
 	switch u.c.Protocol {
 	case GCS:
-		s.Request = sessionURL(http.MethodPut, session, fmt.Sprintf("bytes */%d", u.plan.Size))
+		s.Request = sessionURL(http.MethodPut, session, nil, fmt.Sprintf("bytes */%d", u.plan.Size))
 		s.read = u.readReceived
 		return s, nil
 	case Azure:
@@ -298,7 +302,7 @@ func (u *Upload) Complete(ctx context.Context, session signer.Secret, parts []Pa
 	r := signer.Request{Method: http.MethodPost}
 	switch u.c.Protocol {
 	case GCS: // which completes with its last chunk; this asks for it
-		s.Request = sessionURL(http.MethodPut, session, fmt.Sprintf("bytes */%d", u.plan.Size))
+		s.Request = sessionURL(http.MethodPut, session, nil, fmt.Sprintf("bytes */%d", u.plan.Size))
 		s.read = u.readReceivedAll
 		return s, nil
 	case Azure:
@@ -390,7 +394,7 @@ func (u *Upload) Abort(ctx context.Context, session signer.Secret) (*Step[struct
 	var err error
 	switch u.c.Protocol {
 	case GCS:
-		s.Request = sessionURL(http.MethodDelete, session, "")
+		s.Request = sessionURL(http.MethodDelete, session, nil, "")
 	case Azure:
 		return nil, s.op.Errorf(signer.ErrUnsupported, "", "blocks that are not committed cannot be deleted; they vanish after a week")
 	default:

@@ -3,6 +3,8 @@ package upload_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,7 +128,7 @@ func TestUpload(t *testing.T) {
 			stored()
 			put := func(n int, body []byte, want int) {
 				t.Helper()
-				if status := send(t, must(u.Part(ctx, session, n))(t), body); status != want {
+				if status := send(t, must(u.Part(ctx, session, n, nil))(t), body); status != want {
 					t.Fatalf("part %d: status %d, want %d", n, status, want)
 				}
 			}
@@ -140,7 +142,7 @@ func TestUpload(t *testing.T) {
 				put(3, part(3), status)
 				put(2, part(3), status) // as if it had been cut short
 				stored(1, 3)
-				old := must(u.Part(ctx, session, 2))(t)
+				old := must(u.Part(ctx, session, 2, nil))(t)
 				if !old.ExpiresAt.Before(store.Clock.Now().Add(2 * time.Minute)) {
 					t.Errorf("a part's URL lives until %v", old.ExpiresAt)
 				}
@@ -222,6 +224,29 @@ func TestAbort(t *testing.T) {
 	}
 }
 
+// A part that was cut short is refused by its digest, whatever its size.
+func TestDigest(t *testing.T) {
+	store := startStore(t)
+	ctx := t.Context()
+	whole, cut := bytes.Repeat([]byte("x"), 1000), append(bytes.Repeat([]byte("x"), 600), make([]byte, 400)...)
+	sum := md5.Sum(whole)
+	header := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}
+	for protocol, s := range signers(t, store) {
+		u := must(upload.New(upload.Config{Signer: s, Protocol: protocol, Key: "k", Size: 1000, Expires: time.Minute}))(t)
+		session := must(must(u.Start(ctx))(t).Do(ctx, nil))(t)
+		p := must(u.Part(ctx, session, 1, header))(t)
+		if p.Header.Get("Content-Md5") == "" || len(header) != 1 {
+			t.Errorf("%v: %v", protocol, p.Header)
+		}
+		if status := send(t, p, cut); status != 400 {
+			t.Errorf("%v, cut short: status %d", protocol, status)
+		}
+		if status := send(t, p, whole); status > 201 {
+			t.Errorf("%v: status %d", protocol, status)
+		}
+	}
+}
+
 // A page may take all steps itself: what it needs is in their JSON.
 func TestStepJSON(t *testing.T) {
 	s := exampleSigner()
@@ -252,7 +277,7 @@ func TestSessionIsHidden(t *testing.T) {
 	s := exampleSigner()
 	u := must(upload.New(upload.Config{Signer: s, Protocol: upload.GCS, Key: "k", Size: 10, Expires: time.Minute}))(t)
 	session := signer.NewSecret([]byte("https://storage.googleapis.com/b/k?upload_id=BEARER"))
-	p := must(u.Part(t.Context(), session, 1))(t)
+	p := must(u.Part(t.Context(), session, 1, nil))(t)
 	if p.URL != string(session.Reveal()) || p.Header.Get("Content-Range") != "bytes 0-9/10" || !p.ExpiresAt.IsZero() {
 		t.Errorf("%s %v", p.URL, p.Header)
 	}
@@ -408,7 +433,7 @@ func TestStepErrors(t *testing.T) {
 		t.Error("the caller's parts were sorted")
 	}
 	for _, n := range []int{-1, 0, 4, 10_001} {
-		if p, err := u.Part(ctx, session, n); p != nil || !errors.Is(err, signer.ErrRequest) {
+		if p, err := u.Part(ctx, session, n, nil); p != nil || !errors.Is(err, signer.ErrRequest) {
 			t.Errorf("part %d: %v", n, err)
 		}
 	}
@@ -427,7 +452,7 @@ func TestStepErrors(t *testing.T) {
 		}
 		u := must(upload.New(c))(t)
 		session := signer.NewSecret([]byte(tt.session))
-		_, errPart := u.Part(ctx, session, 1)
+		_, errPart := u.Part(ctx, session, 1, nil)
 		_, errList := u.List(ctx, session, 0)
 		_, errComplete := u.Complete(ctx, session, good())
 		_, errAbort := u.Abort(ctx, session)
@@ -456,7 +481,7 @@ func TestBlockIDs(t *testing.T) {
 	}
 	a, b := must(start.Do(ctx, nil))(t), must(start.Do(ctx, nil))(t)
 	id := func(session signer.Secret, n int) string {
-		p := must(u.Part(ctx, session, n))(t)
+		p := must(u.Part(ctx, session, n, nil))(t)
 		if !slices.Contains(p.NotEnforced, "Query.blockid") {
 			t.Errorf("%v", p.NotEnforced)
 		}
@@ -465,7 +490,7 @@ func TestBlockIDs(t *testing.T) {
 	if len(id(a, 1)) != len(id(a, 50_000)) || id(a, 1) == id(b, 1) || id(a, 1) == id(a, 2) {
 		t.Errorf("%s %s %s", id(a, 1), id(a, 2), id(b, 1))
 	}
-	if status := send(t, must(u.Part(ctx, a, 50_000))(t), []byte("x")); status != 201 {
+	if status := send(t, must(u.Part(ctx, a, 50_000, nil))(t), []byte("x")); status != 201 {
 		t.Errorf("status %d", status)
 	}
 	if parts := must(u.Stored(ctx, nil, b))(t); len(parts) != 0 {

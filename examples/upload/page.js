@@ -50,6 +50,7 @@ const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1) + "."
 // send sends a body to the store, and returns the status and the text of the answer. fetch would not tell how much has gone.
 function send(request, body, progress, signal) {
   return new Promise((done, failed) => {
+    signal.throwIfAborted();
     const xhr = new XMLHttpRequest();
     xhr.open(request.method, request.url);
     for (const [name, value] of Object.entries(request.headers ?? {})) xhr.setRequestHeader(name, value);

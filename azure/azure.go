@@ -112,6 +112,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 )
 
@@ -165,6 +166,23 @@ func checkVersion(op pipeline.Op, version string) error {
 	return nil
 }
 
+// Capabilities implements signer.Capable. What only a user delegation key can do counts if Config.Keys is one, and not a source of
+// whatever keys.
+func (s *Signer) Capabilities() signer.Capabilities {
+	c := signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete},
+		SourceIP: s.version >= v2015, NotBefore: true, Prefix: true}
+	if s.version >= v2013 {
+		c.Response = []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"}
+	}
+	if s.source == nil && s.fixed.delegation != nil {
+		c.MaxExpires = 7 * 24 * time.Hour // the longest life of such a key
+		if s.version >= v2026 {
+			c.ContentType, c.Checksum, c.Query = true, true, true
+		}
+	}
+	return c
+}
+
 // Presign returns a URL for one method on one blob, or to list a container. See signer.Signer for its contract, and the
 // package's comment for what a SAS grants: it allows the permissions that the method needs, which other operations share.
 //
@@ -185,9 +203,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	w.URL = url
 	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	setBlobType(p, r.Query)
 	return p, nil
 }
@@ -569,9 +585,7 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 
 	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
 	p.NotEnforced = notEnforced
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	if host := pipeline.HostOf(req); host != req.URL.Host {
 		pipeline.SetHeader(&p.Header, "Host", []string{host})
 	}

@@ -100,6 +100,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 )
 
 // New returns a Signer. It reports all that is wrong with c, joined. Where HMAC-SHA1 is forbidden (GODEBUG=fips140=only) it
@@ -124,6 +125,11 @@ func New(c Config) (*Signer, error) {
 		mac: newMAC(c.Key.Secret, struct{}{}), macs: sigv4.NewCache(newMAC)}, nil
 }
 
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	return signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
+}
+
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,
 // and signer.Request for what can be asked.
 //
@@ -139,11 +145,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	d.url = url
 	p := d.presigned(pipeline.MethodOf(r.Method))
-	if p.NotEnforced = d.loose; r.Header != nil {
-		for name, values := range r.Header {
-			pipeline.SetHeader(&p.Header, name, values)
-		}
-	}
+	p.NotEnforced, p.Header = d.loose, pipeline.CopyHeader(r.Header)
 	return p, nil
 }
 
@@ -407,7 +409,7 @@ func rename(err error, field string) error {
 		e.Field = field
 	case interface{ Unwrap() []error }:
 		for _, one := range e.Unwrap() {
-			rename(one, field)
+			_ = rename(one, field)
 		}
 	}
 	return err

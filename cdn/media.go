@@ -122,9 +122,7 @@ func (s *MediaSigner) Presign(ctx context.Context, r signer.Request) (*signer.Pr
 		return nil, err
 	}
 	p.NotEnforced = d.loose
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	return p, nil
 }
 

@@ -33,18 +33,7 @@ func (f *faults) header(text string) (a authorization) {
 	const field = "Authorization"
 	name, rest, _ := strings.Cut(text, " ")
 	f.algorithm(&a, field, name)
-	seen := make(map[string]bool, 3)
-	for pair := range strings.SplitSeq(rest, ",") {
-		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
-		switch {
-		case !ok:
-			f.Malformed(field, "%q is no pair; write key=value", pipeline.Word(name))
-			continue
-		case seen[name]:
-			f.Malformed(pipeline.Word(name), "it is there twice")
-			continue
-		}
-		seen[name] = true
+	f.Pairs(rest, func(name, value string) {
 		switch name {
 		case "Credential":
 			f.credential(&a, name, value)
@@ -52,15 +41,8 @@ func (f *faults) header(text string) (a authorization) {
 			a.signedHeaders = f.SignedHeaders(name, value)
 		case "Signature":
 			f.signature(&a, name, value)
-		default:
-			f.Malformed(pipeline.Word(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
 		}
-	}
-	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
-		if !seen[name] {
-			f.Malformed(name, "it is missing")
-		}
-	}
+	})
 	return a
 }
 

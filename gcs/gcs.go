@@ -17,7 +17,7 @@
 //
 // Who signs is a service account, with its RSA key: in a file (ServiceAccountKey, PEMKey), in a KMS, an HSM or a TPM (RSAKey),
 // or kept by Google and used through IAM's signBlob (gcs/iam, RemoteKey). An HMAC key (HMACKey) signs a thousand times
-// faster. With a Window, the others sign a URL once and remember the signature: up to 4096 of them for each Signer, 4 MiB at
+// faster. With a Window, the others sign a URL once and remember the signature: up to 4096 of them for each Signer, 8 MiB at
 // most, until others take their place. What a URL can do is what its account may do when the URL is used.
 //
 // # Uploads
@@ -100,6 +100,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 	_ signer.ParallelSigner   = (*Signer)(nil)
 )
@@ -146,6 +147,16 @@ func New(c Config) (*Signer, error) {
 	return s, nil
 }
 
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	c := signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+		Response: []string{"ContentDisposition", "ContentType"}, NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
+	if s.life != 0 {
+		c.MaxExpires = min(c.MaxExpires, s.life)
+	}
+	return c
+}
+
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and
 // signer.Request for what can be asked.
 //
@@ -161,9 +172,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	w.URL = url
 	p := pipeline.Presigned(pipeline.MethodOf(r.Method), url, &w.Plan, w.Offset)
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	p.NotEnforced = notEnforced(&r)
 	return p, nil
 }
@@ -252,9 +261,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, r *s
 	url = auth.appendQuery(append(url, '?'), w.Params.List, w.Headers)
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	return s.appendSignature(ctx, op, append(url, "&X-Goog-Signature="...), &auth.scope, w.ToSign, w.Plan.StableUntil)
+	return s.sign(ctx, op, w, append(url, "&X-Goog-Signature="...), &auth)
 }
 
 // withoutOddHeaders is r without the headers that are refused elsewhere and signed by Google's conformance suite: X-Goog-Date, and names
@@ -378,22 +385,37 @@ func (s *Signer) auth(w *sigv4.Scratch) authParams {
 		expires: w.Plan.End - w.Plan.Start, memo: &s.memo}
 }
 
-// appendSignature lets the key sign and appends the signature in hex. What is stable until some time is signed once.
-func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte, stableUntil int64) ([]byte, error) {
+// sign signs w.Canonical and appends the signature in hex. What is stable until some time is signed once: a canonical request names
+// key, date and scope too, so that the same one has the same signature.
+func (s *Signer) sign(ctx context.Context, op pipeline.Op, w *sigv4.Scratch, dst []byte, auth *authParams) ([]byte, error) {
+	stable := w.Plan.StableUntil > 0 && s.memory != nil
+	var known []byte
+	if stable {
+		known = s.memory.recall(w.Canonical)
+	}
+	if known == nil || signer.TraceFrom(ctx) != nil {
+		w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
+		w.Trace(ctx)
+	}
+	if known != nil {
+		return append(dst, known...), nil
+	}
+	begin := len(dst)
+	dst, err := s.appendSignature(ctx, op, dst, &auth.scope, w.ToSign)
+	if stable && err == nil {
+		s.memory.remember(w.Canonical, dst[begin:], w.Plan.StableUntil)
+	}
+	return dst, err
+}
+
+// appendSignature lets the key sign and appends the signature in hex.
+func (s *Signer) appendSignature(ctx context.Context, op pipeline.Op, dst []byte, scope *sigv4.Scope, toSign []byte) ([]byte, error) {
 	if k, ok := s.key.(*hmacKey); ok {
 		return k.keys.Key(k.secret, *scope).AppendSignature(dst, toSign), nil
-	}
-	if stableUntil > 0 {
-		if known := s.memory.recall(toSign); known != nil {
-			return hex.AppendEncode(dst, known), nil
-		}
 	}
 	signature, err := s.key.Sign(ctx, toSign)
 	switch {
 	case err == nil && len(signature.Bytes) > 0:
-		if stableUntil > 0 {
-			s.memory.remember(toSign, signature.Bytes, stableUntil)
-		}
 		return hex.AppendEncode(dst, signature.Bytes), nil
 	case err == nil:
 		return dst, op.Errorf(signer.ErrRemote, "Key", "it gave an empty signature")
@@ -450,27 +472,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	}
 	method := pipeline.MethodOf(req.Method)
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, w.Path, w.Query, w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	w.URL = append(w.URL, "&X-Goog-Signature="...)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
+	if w.URL, err = s.sign(ctx, op, w, append(w.URL, "&X-Goog-Signature="...), &auth); err != nil {
 		return nil, err
 	}
 
-	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
-	for _, h := range w.Headers {
-		switch name := string(h.Name); name {
-		case "host":
-			if host != req.URL.Host {
-				pipeline.SetHeader(&p.Header, name, []string{host})
-			}
-		case "content-length":
-			pipeline.SetHeader(&p.Header, name, []string{string(h.Value)})
-		default:
-			pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
-		}
-	}
-	return p, nil
+	return w.Presigned(method, req, host), nil
 }
 
 // Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the
@@ -522,10 +528,7 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 		return err
 	}
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], pipeline.MethodOf(req.Method), w.Path, w.Query, w.Headers, payload)
-	w.ToSign = appendStringToSign(w.ToSign[:0], auth.algorithm, auth.stamp, &auth.scope, w.Canonical)
-	w.Trace(ctx)
-	w.URL = auth.appendAuthorization(w.URL[:0], w.Headers)
-	if w.URL, err = s.appendSignature(ctx, op, w.URL, &auth.scope, w.ToSign, w.Plan.StableUntil); err != nil {
+	if w.URL, err = s.sign(ctx, op, w, auth.appendAuthorization(w.URL[:0], w.Headers), &auth); err != nil {
 		return err
 	}
 

@@ -7,7 +7,8 @@ import (
 )
 
 // A memory keeps the signatures of URLs that are to be stable. A signature by an RSA key costs milliseconds or a call to a
-// service, and within a window the string to sign is the same, and so may the signature be.
+// service, and within a window the canonical request is the same, and so may the signature be. They are found by the request
+// itself: to hash it as the signature wants it takes longer than all the rest.
 //
 // What is kept is bounded, and overwritten and not erased: a signature that has died may stay in memory until its Signer does.
 // It takes no lock: who loses a race signs once more.
@@ -19,26 +20,26 @@ type memory struct {
 const (
 	memorySets    = 1024 // a power of two
 	memoryWays    = 4
-	maxRemembered = 1 << 10 // bytes of one string to sign and its signature; 4096 of them are 4 MiB
+	maxRemembered = 2 << 10 // bytes of one canonical request and its signature; 4096 of them are 8 MiB
 )
 
-// remembered is a signature of one string. It never changes.
+// remembered is the signature of one canonical request, in hex. It never changes.
 type remembered struct {
-	toSign, signature []byte
-	until             int64 // when its window ends, in seconds since 1970
+	canonical, signature []byte
+	until                int64 // when its window ends, in seconds since 1970
 }
 
 func newMemory() *memory { return &memory{seed: maphash.MakeSeed()} }
 
-func (m *memory) set(toSign []byte) *[memoryWays]atomic.Pointer[remembered] {
-	return &m.sets[maphash.Bytes(m.seed, toSign)%memorySets]
+func (m *memory) set(canonical []byte) *[memoryWays]atomic.Pointer[remembered] {
+	return &m.sets[maphash.Bytes(m.seed, canonical)%memorySets]
 }
 
-// recall returns the signature of toSign, nil if it is not known.
-func (m *memory) recall(toSign []byte) []byte {
-	set := m.set(toSign)
+// recall returns the signature of a request, nil if it is not known.
+func (m *memory) recall(canonical []byte) []byte {
+	set := m.set(canonical)
 	for way := range set {
-		if r := set[way].Load(); r != nil && bytes.Equal(r.toSign, toSign) {
+		if r := set[way].Load(); r != nil && bytes.Equal(r.canonical, canonical) {
 			return r.signature
 		}
 	}
@@ -46,11 +47,11 @@ func (m *memory) recall(toSign []byte) []byte {
 }
 
 // remember keeps a signature, in the place of the one whose window ends first if there is no other.
-func (m *memory) remember(toSign, signature []byte, until int64) {
-	if len(toSign)+len(signature) > maxRemembered {
+func (m *memory) remember(canonical, signature []byte, until int64) {
+	if len(canonical)+len(signature) > maxRemembered {
 		return
 	}
-	set := m.set(toSign)
+	set := m.set(canonical)
 	place, first := 0, int64(1<<63-1)
 	for way := range set {
 		r := set[way].Load()
@@ -62,5 +63,5 @@ func (m *memory) remember(toSign, signature []byte, until int64) {
 			place, first = way, r.until
 		}
 	}
-	set[place].Store(&remembered{bytes.Clone(toSign), bytes.Clone(signature), until})
+	set[place].Store(&remembered{bytes.Clone(canonical), bytes.Clone(signature), until})
 }

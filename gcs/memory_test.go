@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -114,7 +115,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		for i := range m.sets {
 			for j := range m.sets[i] {
 				if r := m.sets[i][j].Load(); r != nil {
-					count, bytes, first = count+1, bytes+len(r.toSign)+len(r.signature), min(first, r.until)
+					count, bytes, first = count+1, bytes+len(r.canonical)+len(r.signature), min(first, r.until)
 				}
 			}
 		}
@@ -174,5 +175,23 @@ func TestMemoryUnderConcurrency(t *testing.T) {
 	group.Wait()
 	if got := calls.Load(); got < 30 || got > int64(30*runtime.GOMAXPROCS(0)*2) {
 		t.Errorf("30 images: %d signatures", got)
+	}
+}
+
+// Who asks for a trace gets it, whether the signature is known or not.
+func TestRememberedIsTraced(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	var calls atomic.Int64
+	s := newCountingSigner(t, &now, &calls, 256)
+	var traces [2]signer.Trace
+	for i := range traces {
+		r := signer.Request{Key: "k", Expires: time.Hour, Window: time.Minute}
+		if _, err := s.Presign(signer.WithTrace(t.Context(), &traces[i]), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls.Load() != 1 || len(traces[1].StringToSign) == 0 || !bytes.Equal(traces[0].StringToSign, traces[1].StringToSign) ||
+		!bytes.Equal(traces[0].CanonicalRequest, traces[1].CanonicalRequest) {
+		t.Errorf("%d signatures, traced as %q and %q", calls.Load(), traces[0].StringToSign, traces[1].StringToSign)
 	}
 }

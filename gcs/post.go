@@ -71,7 +71,7 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 		return nil, err
 	}
 	toSign := fields[len(fields)-1].Value // the policy
-	signature, err := s.appendSignature(ctx, op, nil, &auth.scope, []byte(toSign), 0)
+	signature, err := s.appendSignature(ctx, op, nil, &auth.scope, []byte(toSign))
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func checkRegion(op pipeline.Op, region, host string) error {
 func (e *endpoint) checkOwn(op pipeline.Op, name string) error {
 	labels := strings.Split(name, ".")
 	first, last := labels[0], labels[len(labels)-1]
-	region := ""
+	var region string
 	switch {
 	case strings.HasPrefix(last, "oss-cloudbox"):
 		if e.product != productCloudBox {

@@ -102,6 +102,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 )
 
@@ -158,6 +159,13 @@ func additionalHeaders(op pipeline.Op, names []string) (list []string, err error
 	return list, errors.Join(errs...)
 }
 
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	return signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+		Response:  []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"},
+		NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
+}
+
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and signer.Request
 // for what can be asked.
 //
@@ -175,9 +183,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	w.URL = url
 	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	if r.SourceIP.IsValid() {
 		p.NotEnforced = append(p.NotEnforced, "SourceIP")
 	}

@@ -189,7 +189,7 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		SignedHeaders: signed,
 		Header:        pipeline.SignedHeader(r.Request, signed, trimmed),
 		Response:      pipeline.SignedResponse(c.others),
-		Fingerprint:   pipeline.Fingerprint(append(w.ToSign, c.Signature...)),
+		Fingerprint:   pipeline.Fingerprint(append(w.ToSign[:0], c.Signature...)),
 	}
 	if !c.presigned {
 		g.NotBefore, g.ExpiresAt = c.date.Add(-v.leeway), c.date.Add(v.leeway)

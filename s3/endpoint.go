@@ -129,22 +129,7 @@ func awsHost(service, region string, fips, dualStack bool) string {
 	if dualStack {
 		service += ".dualstack"
 	}
-	return service + "." + region + "." + partitionSuffix(region)
-}
-
-// partitionSuffix is the domain of the partition that a region belongs to.
-func partitionSuffix(region string) string {
-	for _, p := range [...]struct{ prefix, suffix string }{
-		{"cn-", "amazonaws.com.cn"},
-		{"eusc-", "amazonaws.eu"},
-		{"us-iso-", "c2s.ic.gov"},
-		{"us-isob-", "sc2s.sgov.gov"},
-	} {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.suffix
-		}
-	}
-	return "amazonaws.com"
+	return service + "." + region + "." + sigv4.PartitionSuffix(region)
 }
 
 // checkRegion refuses what could not stand in a host name and in a scope. "auto" (Cloudflare R2) can.
@@ -256,7 +241,7 @@ func (t *target) accessPoint(op pipeline.Op) error {
 			return bad(signer.ErrUnsupported, "outposts have neither FIPS nor dual-stack endpoints here")
 		}
 		t.service = service
-		return t.severalRegions(part[3] + "-" + account + "." + part[1] + ".s3-outposts." + region + "." + partitionSuffix(region))
+		return t.severalRegions(part[3] + "-" + account + "." + part[1] + ".s3-outposts." + region + "." + sigv4.PartitionSuffix(region))
 	case t.regionSet != "":
 		return bad(signer.ErrRequest, "the access point is one of one region; leave RegionSet out")
 	case service != "s3" && service != "s3-object-lambda" || kind != "accesspoint":

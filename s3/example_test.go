@@ -320,8 +320,12 @@ func ExampleSigner_SignChunked() {
 // Other services than AWS: the Endpoint is their address, without the bucket.
 func ExampleConfig_endpoint() {
 	for _, service := range []struct{ endpoint, region string }{
-		{"http://127.0.0.1:9000", "us-east-1"},                  // MinIO, if it was not told another region
-		{"https://0123456789.r2.cloudflarestorage.com", "auto"}, // Cloudflare R2, with the account in front
+		{"http://127.0.0.1:9000", "us-east-1"},                    // MinIO, if it was not told another region
+		{"https://0123456789.r2.cloudflarestorage.com", "auto"},   // Cloudflare R2, with the account in front
+		{"https://s3.us-west-004.backblazeb2.com", "us-west-004"}, // Backblaze B2
+		{"https://nyc3.digitaloceanspaces.com", "nyc3"},           // DigitalOcean Spaces
+		{"https://s3.eu-central-1.wasabisys.com", "eu-central-1"}, // Wasabi
+		{"https://storage.googleapis.com", "auto"},                // Cloud Storage, with an HMAC key; package gcs does more
 	} {
 		endpoint, err := url.Parse(service.endpoint)
 		if err != nil {
@@ -344,6 +348,10 @@ func ExampleConfig_endpoint() {
 	// Output:
 	// GET http://127.0.0.1:9000/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
 	// GET https://0123456789.r2.cloudflarestorage.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+	// GET https://s3.us-west-004.backblazeb2.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+	// GET https://nyc3.digitaloceanspaces.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+	// GET https://s3.eu-central-1.wasabisys.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
+	// GET https://storage.googleapis.com/photos/cat.jpg?REDACTED until 2026-11-25T13:00:00Z
 }
 
 // An access point stands in place of the bucket, by its ARN. That of a multi-region one makes a signature for all regions.

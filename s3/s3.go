@@ -101,6 +101,7 @@ type Signer struct {
 var (
 	_ signer.Signer           = (*Signer)(nil)
 	_ signer.RequestPresigner = (*Signer)(nil)
+	_ signer.Capable          = (*Signer)(nil)
 	_ signer.RequestSigner    = (*Signer)(nil)
 )
 
@@ -140,6 +141,13 @@ func New(c Config) (*Signer, error) {
 	}, nil
 }
 
+// Capabilities implements signer.Capable.
+func (s *Signer) Capabilities() signer.Capabilities {
+	return signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+		Response:  []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"},
+		NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
+}
+
 // Presign returns a URL for one method on one object, or on the bucket. See signer.Signer for its contract, and
 // signer.Request for what can be asked.
 //
@@ -155,9 +163,7 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	}
 	w.URL = url
 	p := pipeline.Presigned(method, url, &w.Plan, w.Offset)
-	for name, values := range r.Header {
-		pipeline.SetHeader(&p.Header, name, values)
-	}
+	p.Header = pipeline.CopyHeader(r.Header)
 	if r.SourceIP.IsValid() {
 		p.NotEnforced = append(p.NotEnforced, "SourceIP")
 	}
@@ -372,26 +378,14 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	w.URL = append(w.URL, "&X-Amz-Signature="...)
 	w.URL = key.AppendSignature(w.URL, w.ToSign)
 
-	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
-	for _, h := range w.Headers {
-		switch name := string(h.Name); name {
-		case "host":
-			if host != req.URL.Host {
-				pipeline.SetHeader(&p.Header, name, []string{host})
-			}
-		case "content-length":
-			pipeline.SetHeader(&p.Header, name, []string{string(h.Value)})
-		default:
-			pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
-		}
-	}
-	return p, nil
+	return w.Presigned(method, req, host), nil
 }
 
 // Sign signs req in its headers, in place; like PresignRequest, for whatever host its URL names. Set the headers and the body
 // first: what is added later is not covered, and services refuse x-amz- headers that are not. It sets Authorization, X-Amz-Date,
 // X-Amz-Security-Token if the credentials have a token, and X-Amz-Content-Sha256 to UNSIGNED-PAYLOAD unless the caller set it
-// (HashBody does). See signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
+// (HashBody does, and who encoded the body as chunks without signatures: STREAMING-UNSIGNED-PAYLOAD-TRAILER). See
+// signer.RequestSigner for its contract and signer.RequestPresigner for the headers that are signed.
 //
 // An earlier AWS4 signature in the headers is replaced. One in the URL, or an Authorization of another kind, is
 // ErrConflict. The service takes the request for 15 minutes around its date.
@@ -407,8 +401,8 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request) error {
 	switch payload := pipeline.HeaderValues(h, "X-Amz-Content-Sha256"); {
 	case payload == nil:
 		h.Set("X-Amz-Content-Sha256", unsignedPayload)
-	case strings.HasPrefix(payload[0], streaming):
-		return op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it announces a chunked body; sign a fresh request with SignChunked")
+	case strings.HasPrefix(payload[0], streaming) && payload[0] != streamingBytes:
+		return op.Errorf(signer.ErrRequest, "X-Amz-Content-Sha256", "it announces a body of signed chunks; sign a fresh request with SignChunked")
 	}
 	_, err := s.sign(ctx, op, req, h, req.ContentLength)
 	return err

@@ -243,9 +243,7 @@ func (d *chunkReader) line() (size int64, signature string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	bad := func(format string, args ...any) error {
-		return refuseBody(signer.ErrMalformed, "InvalidRequest", format, args...)
-	}
+	bad := func(why string) error { return refuseBody(signer.ErrMalformed, "InvalidRequest", "%s", why) }
 	text, ok := strings.CutSuffix(text, "\r")
 	if !ok {
 		return 0, "", bad("the line of a chunk does not end in CR LF")
@@ -347,7 +345,7 @@ func (d *chunkReader) end() error {
 	}
 	if d.payload.trailer && !d.payload.signed { // minio-go ends an unsigned trailer with one empty line more
 		if extra, err := d.buf.Peek(2); err == nil && string(extra) == "\r\n" {
-			d.buf.Discard(2)
+			_, _ = d.buf.Discard(2) // they are there
 		}
 	}
 	if _, err := d.buf.ReadByte(); err != io.EOF {

@@ -198,9 +198,11 @@ func (v *Verifier) matches(creds *Credentials, sc *scope, toSign []byte, signatu
 }
 
 func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign []byte) *signer.Grant {
-	identity := append(toSign, c.Signature...)
+	var identity []byte
 	if c.Algorithm == algorithm4a {
 		identity = append(append(toSign, '\n'), c.AccessKeyID...) // whoever has an ECDSA signature can make a second one of it
+	} else {
+		identity = append(toSign[:0], c.Signature...) // an HMAC belongs to one string
 	}
 	g := &signer.Grant{
 		Backend: "s3", Scheme: c.Algorithm, KeyID: c.AccessKeyID,

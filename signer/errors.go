@@ -46,6 +46,8 @@ var (
 	ErrUnsupported = errors.New("unsupported")
 	// ErrRemote means that a key service failed. The cause is wrapped beside it.
 	ErrRemote = errors.New("key service failed")
+	// ErrForbidden means that a restricted Signer was asked for what its Limits do not allow.
+	ErrForbidden = errors.New("not allowed")
 )
 
 // Why a Verifier refuses a request.

@@ -120,8 +120,8 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("%q", field)
 			}
 		}
-		if k.Value.IsZero() || !h.start.Before(h.end) || h.key.Secret().IsZero() {
-			t.Errorf("got %+v, %v to %v", k, h.start, h.end)
+		if k.Value.IsZero() || !h.Start.Before(h.End) || h.Value.Secret().IsZero() {
+			t.Errorf("got %+v, %v to %v", k, h.Start, h.End)
 		}
 	})
 }

@@ -44,7 +44,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/azure"
@@ -96,9 +95,6 @@ const (
 	maxLife     = 7 * 24 * time.Hour
 	minLife     = 30 * time.Minute
 	oneLakeLife = time.Hour
-
-	// pause is how long after one attempt at a newer key the next is made.
-	pause = time.Minute
 )
 
 // New makes a source of keys. It sends nothing yet, and reports all that is wrong with c, joined.
@@ -112,7 +108,7 @@ func New(c Config) (azure.KeySource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{service: s}, nil
+	return &source{s, rest.NewRenewer(s.now, s.lease)}, nil
 }
 
 // Fetch asks the service for a key and keeps nothing. It is for processes that share keys in a cache of their own; see
@@ -132,78 +128,27 @@ func Fetch(ctx context.Context, c Config) (azure.UserDelegationKey, error) {
 // A source keeps the newest key. A hit takes no lock.
 type source struct {
 	*service
-	flight   rest.Flight[struct{}, azure.Key]
-	newest   atomic.Pointer[held]
-	renewing atomic.Bool // in the background
-}
-
-// held is a key with its life. It is never changed, but replaced.
-type held struct {
-	fields     azure.UserDelegationKey
-	key        azure.Key
-	start, end time.Time
-	renew      time.Time // from then on a newer key is asked for
-	tried      time.Time // when that was done last
-}
-
-func (h *held) lives(now time.Time) bool {
-	return h != nil && !now.Before(h.start) && now.Before(h.end)
-}
-
-// settled reports whether it is too early for another attempt.
-func (h *held) settled(now time.Time) bool {
-	age := now.Sub(h.tried)
-	return 0 <= age && age < pause
+	keys *rest.Renewer[azure.Key]
 }
 
 // Key implements azure.KeySource.
 func (s *source) Key(ctx context.Context, until time.Time) (azure.Key, error) {
-	now := s.now()
-	h := s.newest.Load()
-	switch {
-	case !h.lives(now), h.end.Before(until) && !h.settled(now):
-		return s.flight.Do(ctx, struct{}{}, s.renew)
-	case !now.Before(h.renew) && !h.settled(now) && s.renewing.CompareAndSwap(false, true):
-		go s.renewAhead(context.WithoutCancel(ctx))
-	}
-	return h.key, nil
+	return s.keys.Get(ctx, until)
 }
 
-// renew fetches a key. Where that fails it returns the old one, if it still lives.
-func (s *source) renew(ctx context.Context) (azure.Key, error) {
-	old := s.newest.Load()
-	if now := s.now(); old.lives(now) && old.settled(now) { // since the look above
-		return old.key, nil
-	}
+// lease is fetch for the Renewer.
+func (s *service) lease(ctx context.Context) (rest.Lease[azure.Key], error) {
 	h, err := s.fetch(ctx)
-	switch {
-	case err == nil:
-		s.newest.Store(h)
-		return h.key, nil
-	case ctx.Err() == nil && old.lives(s.now()):
-		s.settle(old)
-		return old.key, nil
+	if err != nil {
+		return rest.Lease[azure.Key]{}, err
 	}
-	return azure.Key{}, err
+	return h.Lease, nil
 }
 
-// renewAhead renews the key while the old one is used. Nobody waits for it, so a panic of Token is kept for who asks when there is
-// no key any more.
-func (s *source) renewAhead(ctx context.Context) {
-	defer s.renewing.Store(false)
-	defer func() {
-		if recover() != nil {
-			s.settle(s.newest.Load())
-		}
-	}()
-	s.flight.Do(ctx, struct{}{}, s.renew) // the result is in s.newest
-}
-
-// settle notes that an attempt at a newer key than h was made.
-func (s *source) settle(h *held) {
-	again := *h
-	again.tried = s.now()
-	s.newest.CompareAndSwap(h, &again)
+// fetched is a key with its fields.
+type fetched struct {
+	rest.Lease[azure.Key]
+	fields azure.UserDelegationKey
 }
 
 // A service is the blob service of one account.
@@ -306,13 +251,13 @@ func guid(s string) bool {
 }
 
 // fetch asks for a key that begins backdate ago.
-func (s *service) fetch(ctx context.Context) (*held, error) {
+func (s *service) fetch(ctx context.Context) (*fetched, error) {
 	op := opFetch()
 	token, expires, err := s.token(ctx)
 	if err != nil {
-		return nil, remote(ctx, op, "Token", "there is no access token", err)
+		return nil, rest.Remote(ctx, op, "Token", "there is no access token", err)
 	}
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !rest.TokenOK(token) {
 		return nil, op.Errorf(signer.ErrRemote, "Token", "it is empty, or holds a character that no token has; give it without Bearer in front")
 	}
 	start := s.now().Add(-backdate)
@@ -327,7 +272,7 @@ func (s *service) fetch(ctx context.Context) (*held, error) {
 		Body:   keyInfo(start, end, s.tenant),
 	})
 	if err != nil {
-		return nil, remote(ctx, op, "", "the service gave no answer", err)
+		return nil, rest.Remote(ctx, op, "", "the service gave no answer", err)
 	}
 	if answer.Status != http.StatusOK {
 		return nil, s.explain(op, parseRefusal(answer))
@@ -338,27 +283,17 @@ func (s *service) fetch(ctx context.Context) (*held, error) {
 	}
 	now := s.now()
 	switch {
-	case !h.lives(now):
+	case !h.Lives(now):
 		return nil, op.Errorf(signer.ErrRemote, "", "the service gave a key that works from %s to %s, and it is %s; set the machine's clock",
-			instant(h.start), instant(h.end), instant(now))
-	case h.end.Sub(h.start) > maxLife+backdate: // or it would not be renewed, and sign what dies before it says
+			instant(h.Start), instant(h.End), instant(now))
+	case h.End.Sub(h.Start) > maxLife+backdate: // or it would not be renewed, and sign what dies before it says
 		return nil, op.Errorf(signer.ErrRemote, "", "the service gave a key that works from %s to %s, which is longer than any does; is this the blob service?",
-			instant(h.start), instant(h.end))
+			instant(h.Start), instant(h.End))
 	case !strings.EqualFold(h.fields.SignedDelegatedUserTID, s.tenant):
 		return nil, op.Errorf(signer.ErrRemote, "DelegatedUserTID",
 			"the service gave a key for another tenant, or for none; does it know version %s?", s.version)
 	}
-	h.tried = now
-	h.renew = now.Add(h.end.Sub(now) / 2)
 	return h, nil
-}
-
-// remote wraps the cause of a failure, but leaves the end of ctx as it is.
-func remote(ctx context.Context, op pipeline.Op, field, what string, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return op.Errorf(signer.ErrRemote, field, "%s: %w", what, signer.RedactError(err))
 }
 
 // keyInfo is the request's body. Its times are whole seconds, as SDKs send them.
@@ -373,7 +308,7 @@ func keyInfo(start, end time.Time, tenant string) []byte {
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // parseKey reads an answer. Its fields are kept to the letter, because they are signed.
-func parseKey(op pipeline.Op, answer []byte) (*held, error) {
+func parseKey(op pipeline.Op, answer []byte) (*fetched, error) {
 	var a struct {
 		XMLName                xml.Name `xml:"UserDelegationKey"`
 		SignedOid              string
@@ -392,7 +327,7 @@ func parseKey(op pipeline.Op, answer []byte) (*held, error) {
 	if err != nil {
 		return nil, op.Errorf(signer.ErrRemote, "", "the answer's Value is not base64")
 	}
-	h := &held{fields: azure.UserDelegationKey{
+	h := &fetched{fields: azure.UserDelegationKey{
 		SignedOID:              a.SignedOid,
 		SignedTID:              a.SignedTid,
 		SignedStart:            a.SignedStart,
@@ -402,12 +337,12 @@ func parseKey(op pipeline.Op, answer []byte) (*held, error) {
 		SignedDelegatedUserTID: a.SignedDelegatedUserTid,
 		Value:                  signer.NewSecret(value),
 	}}
-	if h.key, err = h.fields.Key(context.Background(), time.Time{}); err != nil {
+	if h.Value, err = h.fields.Key(context.Background(), time.Time{}); err != nil {
 		return nil, op.Errorf(signer.ErrRemote, "", "the answer is no whole key: %w", err)
 	}
 	var err1, err2 error
-	h.start, err1 = time.Parse(time.RFC3339, a.SignedStart)
-	h.end, err2 = time.Parse(time.RFC3339, a.SignedExpiry)
+	h.Start, err1 = time.Parse(time.RFC3339, a.SignedStart)
+	h.End, err2 = time.Parse(time.RFC3339, a.SignedExpiry)
 	if err1 != nil || err2 != nil {
 		return nil, op.Errorf(signer.ErrRemote, "", "the answer's SignedStart and SignedExpiry are not times like 2026-11-24T23:39:49Z")
 	}

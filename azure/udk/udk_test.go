@@ -220,8 +220,8 @@ func TestVectors(t *testing.T) {
 					t.Errorf("%s: got %s", field.name, field.got)
 				}
 			}
-			if !h.start.Equal(start) || !h.end.Equal(expiry) || k.SignedDelegatedUserTID != "" {
-				t.Errorf("got %v to %v, for %q", h.start, h.end, k.SignedDelegatedUserTID)
+			if !h.Start.Equal(start) || !h.End.Equal(expiry) || k.SignedDelegatedUserTID != "" {
+				t.Errorf("got %v to %v, for %q", h.Start, h.End, k.SignedDelegatedUserTID)
 			}
 		default:
 			t.Fatalf("kind %s", v.Kind)
@@ -495,17 +495,6 @@ func TestFailedRenewalRests(t *testing.T) {
 			t.Errorf("%d requests", len(f.requests))
 		}
 	})
-}
-
-// Who looked before a request ended, and starts the next after it, gets the key of the first.
-func TestLateCaller(t *testing.T) {
-	f := newFake()
-	s := newSource(t, config(f))
-	for range 2 {
-		if k, err := s.renew(t.Context()); err != nil || number(k) != 0 {
-			t.Errorf("got %d, %v", number(k), err)
-		}
-	}
 }
 
 // A renewal that hangs is one, whoever comes meanwhile.
@@ -1008,11 +997,12 @@ func TestToken(t *testing.T) {
 	}
 	f := newFake()
 	s := newSource(t, config(f))
-	if _, err := s.Key(t.Context(), time.Now()); err != nil {
+	lease, err := s.lease(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		if text := fmt.Sprintf(verb, s.newest.Load()) + fmt.Sprintf(verb, s.service); strings.Contains(text, token) || strings.Contains(text, "AAAAAAAA") || strings.Contains(text, "[0 0 0") {
+		if text := fmt.Sprintf(verb, lease) + fmt.Sprintf(verb, s.service); strings.Contains(text, token) || strings.Contains(text, "AAAAAAAA") || strings.Contains(text, "[0 0 0") {
 			t.Errorf("%s prints the token or the key: %s", verb, text)
 		}
 	}

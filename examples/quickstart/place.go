@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ func newPlace(provider string) *place {
 		p.mismatch, p.notAllowed, p.expired = noSignature, "AuthorizationPermissionMismatch", noSignature
 		p.steps[0].title = "upload one object"
 		p.steps[5] = step{"an upload URL for text and nothing else", (*tour).unsignable}
+		p.steps = slices.Delete(p.steps, 6, 7) // it has no forms
 	case "cdn": // which serves what is in a bucket, and refuses in few words
 		p.reason, p.headersLoose = reasonPlain, true
 		p.mismatch, p.notAllowed, p.expired = "403", "403", "403"

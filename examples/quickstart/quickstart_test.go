@@ -67,7 +67,7 @@ func TestEmbedded(t *testing.T) {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(account), "\n")
-	if last := lines[len(lines)-1]; last != "OK: all 39 steps did as they say." || len(lines) > 60 {
+	if last := lines[len(lines)-1]; last != "OK: all 42 steps did as they say." || len(lines) > 63 {
 		t.Errorf("the verdict is %q, after %d lines", last, len(lines))
 	}
 }
@@ -349,7 +349,7 @@ func testOtherServers(t *testing.T, provider string) {
 		return strings.Trim(r.URL.Path, "/") != "" && !strings.Contains(r.URL.Path, "quickstart-")
 	}
 	cookie := func(r *http.Request) bool { return r.Header.Get("Cookie") != "" }
-	deletes := 0
+	deletes, posts := 0, 0
 	for _, tt := range []struct {
 		what string
 		step int
@@ -368,14 +368,20 @@ func testOtherServers(t *testing.T, provider string) {
 		{"believes methods", step("URL to delete"), func(r *http.Request) (string, bool) { return "", r.Method == "DELETE" }},
 		{"believes headers", step("for a web page"), func(r *http.Request) (string, bool) { return "", r.Header.Get("Content-Type") == "text/html" }},
 		{"wants no cookie", step("cookie"), func(r *http.Request) (string, bool) { return greeting, r.URL.RawQuery == "" && !cookie(r) }},
+		{"takes any form", step("a form"), func(r *http.Request) (string, bool) {
+			if r.Method == "POST" {
+				posts++
+			}
+			return "", r.Method == "POST" && posts == 2 // the first one was good
+		}},
 		{"deletes nothing", len(p.steps), func(r *http.Request) (string, bool) {
-			if r.Method == "DELETE" {
+			if r.Method == "DELETE" && strings.HasSuffix(r.URL.Path, ".txt") {
 				deletes++
 			}
 			return "", r.Method == "GET" && deletes == 2 // the first one was the refused one
 		}},
 	} {
-		deletes = 0
+		deletes, posts = 0, 0
 		want := fmt.Sprintf("step %d, ", tt.step)
 		if account, err := tour(tt.lie, nil); tt.step > 0 && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s\n%s", tt.what, err, want, account)

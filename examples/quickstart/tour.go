@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ func usualSteps() []step {
 		{"the download URL for another object's name", (*tour).tamper},
 		{"the download URL to delete", (*tour).otherMethod},
 		{"the upload URL for a web page instead of text", (*tour).otherHeader},
+		{"a form for pictures of up to 1 MiB", (*tour).form},
 		{"a URL after its end", (*tour).expire},
 		{"delete the object", (*tour).remove},
 	}
@@ -280,6 +282,79 @@ func (t *tour) otherHeader(ctx context.Context) (string, error) {
 	changed := *p
 	changed.Header = http.Header{"Content-Type": {"text/html"}}
 	return t.refused(ctx, &changed, "<script>alert('mine')</script>", t.mismatch)
+}
+
+// form signs an HTML form for pictures, and posts one, a web page, and a picture that is too large.
+func (t *tour) form(ctx context.Context) (string, error) {
+	form, err := signer.PresignPost(ctx, t.bucket, signer.Policy{KeyPrefix: "uploads/", MaxBytes: 1 << 20, ContentTypePrefix: "image/", Expires: minutes})
+	if err != nil {
+		return "", err
+	}
+	t.note("signed", "%v", form)
+	picture, name := []byte("\x89PNG\r\n\x1a\n"), strings.TrimSuffix(t.name, ".txt")+".png"
+	resp, answer, err := t.post(ctx, form, "image/png", name, picture)
+	if err == nil {
+		err = t.complied(http.MethodPost, resp, answer)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := t.discard(ctx, "uploads/"+name); err != nil {
+		return "", err
+	}
+	result := fmt.Sprintf("POST %d", resp.StatusCode)
+	for _, wrong := range []struct {
+		what, media, why string
+		file             []byte
+	}{
+		{"a web page", "text/html", "policy", []byte("<script>alert('mine')</script>")},
+		{"too large", "image/png", "EntityTooLarge", make([]byte, 1<<20+1)},
+	} {
+		resp, answer, err := t.post(ctx, form, wrong.media, name, wrong.file)
+		if err != nil {
+			return "", err
+		}
+		refused, err := t.refusal(http.MethodPost, resp, answer, wrong.why)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", wrong.what, err)
+		}
+		result += fmt.Sprintf("; %s %s", wrong.what, refused)
+	}
+	return result, nil
+}
+
+// post sends a form as a browser does: its fields in their order, what the page adds, and the file last.
+func (t *tour) post(ctx context.Context, form *signer.Form, media, name string, file []byte) (*http.Response, []byte, error) {
+	var body bytes.Buffer
+	parts := multipart.NewWriter(&body)
+	for _, f := range append(slices.Clone(form.Fields), signer.Field{Name: "Content-Type", Value: media}) {
+		if err := parts.WriteField(f.Name, f.Value); err != nil {
+			return nil, nil, err
+		}
+	}
+	w, err := parts.CreateFormFile("file", name)
+	if err == nil {
+		_, err = w.Write(file)
+	}
+	if err = errors.Join(err, parts.Close()); err != nil {
+		return nil, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, form.URL, &body)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Content-Type", parts.FormDataContentType())
+	return t.sendRequest(req)
+}
+
+// discard deletes an object.
+func (t *tour) discard(ctx context.Context, key string) error {
+	p, err := t.presignBy(ctx, t.bucket, signer.Request{Method: http.MethodDelete, Key: key, Expires: minutes})
+	if err != nil {
+		return err
+	}
+	_, _, err = t.accepted(ctx, p, "")
+	return err
 }
 
 // unsignable asks for what the scheme cannot enforce. The signer says so, and does not drop it.

@@ -22,7 +22,8 @@ import (
 type google struct{ deny bool }
 
 func (g google) RoundTrip(r *http.Request) (*http.Response, error) {
-	status, answer := http.StatusOK, ""
+	status := http.StatusOK
+	var answer string
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/email"):
 		answer = "web@demo.iam.gserviceaccount.com"

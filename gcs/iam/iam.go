@@ -271,7 +271,7 @@ func (s *service) call(ctx context.Context, op pipeline.Op, verb string, body []
 	for {
 		token, err := s.tokens.Get(ctx, struct{}{}, s.fetchToken)
 		if err != nil {
-			return nil, remote(ctx, op, "Token", "there is no access token", err)
+			return nil, rest.Remote(ctx, op, "Token", "there is no access token", err)
 		}
 		answer, err := s.client.Do(ctx, rest.Request{
 			Method: http.MethodPost,
@@ -280,7 +280,7 @@ func (s *service) call(ctx context.Context, op pipeline.Op, verb string, body []
 			Body:   body,
 		})
 		if err != nil {
-			return nil, remote(ctx, op, "", "the service gave no answer", err)
+			return nil, rest.Remote(ctx, op, "", "the service gave no answer", err)
 		}
 		refusal := parseRefusal(answer)
 		switch {
@@ -298,14 +298,6 @@ func (s *service) call(ctx context.Context, op pipeline.Op, verb string, body []
 			return nil, s.explain(op, verb, refusal)
 		}
 	}
-}
-
-// remote wraps the cause of a failure, but leaves the end of ctx as it is.
-func remote(ctx context.Context, op pipeline.Op, field, what string, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return op.Errorf(signer.ErrRemote, field, "%s: %w", what, signer.RedactError(err))
 }
 
 const resource = "projects/-/serviceAccounts/"

@@ -106,10 +106,10 @@ func FuzzAnswers(f *testing.F) {
 		if s, err := parseSignature(opTest(), body); (err == nil) != (len(s.Bytes) > 0) || err != nil && !errors.Is(err, signer.ErrRemote) {
 			t.Errorf("signature %x, %v", s.Bytes, err)
 		}
-		if token, expires, err := parseAccessToken(opTest(), body); (err == nil) != tokenOK(token) || (err == nil) == expires.IsZero() {
+		if token, expires, err := parseAccessToken(opTest(), body); (err == nil) != rest.TokenOK(token) || (err == nil) == expires.IsZero() {
 			t.Errorf("token %q until %v, %v", token, expires, err)
 		}
-		if token, expires, err := parseMetadataToken(opTest(), body, now); (err == nil) != tokenOK(token) || err == nil && (!expires.After(now) || expires.After(now.Add(24*time.Hour))) {
+		if token, expires, err := parseMetadataToken(opTest(), body, now); (err == nil) != rest.TokenOK(token) || err == nil && (!expires.After(now) || expires.After(now.Add(24*time.Hour))) {
 			t.Errorf("token %q until %v, %v", token, expires, err)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -24,7 +23,7 @@ func (s *service) fetchToken(ctx context.Context) (rest.Entry[string], error) {
 	if err != nil {
 		return rest.Entry[string]{}, err
 	}
-	if !tokenOK(token) {
+	if !rest.TokenOK(token) {
 		return rest.Entry[string]{}, errors.New("it is empty, or holds a character that no token has")
 	}
 	if expires.IsZero() {
@@ -32,16 +31,6 @@ func (s *service) fetchToken(ctx context.Context) (rest.Entry[string], error) {
 	}
 	early := min(225*time.Second, expires.Sub(s.now())/4)
 	return rest.Entry[string]{Value: token, Fresh: expires.Add(-early), Usable: expires.Add(-10 * time.Second)}, nil
-}
-
-// tokenOK reports whether a token can stand in a header (RFC 6750, 2.1, and a little more).
-func tokenOK(token string) bool {
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] > '~' {
-			return false
-		}
-	}
-	return token != ""
 }
 
 // ImpersonatedToken makes a function for Config.Token that returns tokens of c.Account, for whom c's caller needs the role
@@ -80,7 +69,7 @@ func parseAccessToken(op pipeline.Op, answer []byte) (string, time.Time, error) 
 		AccessToken string    `json:"accessToken"`
 		ExpireTime  time.Time `json:"expireTime"`
 	}
-	if err := json.Unmarshal(answer, &a); err != nil || !tokenOK(a.AccessToken) || a.ExpireTime.IsZero() {
+	if err := json.Unmarshal(answer, &a); err != nil || !rest.TokenOK(a.AccessToken) || a.ExpireTime.IsZero() {
 		return "", time.Time{}, op.Errorf(signer.ErrRemote, "",
 			"the answer holds no accessToken with its expireTime; is this the right endpoint?")
 	}
@@ -118,7 +107,7 @@ func parseMetadataToken(op pipeline.Op, answer []byte, now time.Time) (string, t
 		ExpiresIn   int64  `json:"expires_in"` // seconds
 	}
 	const day = 24 * 60 * 60
-	if err := json.Unmarshal(answer, &a); err != nil || !tokenOK(a.AccessToken) || a.ExpiresIn <= 0 || a.ExpiresIn > day {
+	if err := json.Unmarshal(answer, &a); err != nil || !rest.TokenOK(a.AccessToken) || a.ExpiresIn <= 0 || a.ExpiresIn > day {
 		return "", time.Time{}, op.Errorf(signer.ErrRemote, "", "the answer holds no access_token with its expires_in")
 	}
 	return a.AccessToken, now.Add(time.Duration(a.ExpiresIn) * time.Second), nil
@@ -163,19 +152,13 @@ func newMetadata(op pipeline.Op, client *http.Client, host string) (*metadata, e
 	if err := pipeline.CheckEndpoint(op, u); err != nil {
 		return nil, err
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	near := err == nil && addr.IsLinkLocalUnicast() || rest.Loopback(u.Hostname()) ||
-		strings.EqualFold(u.Hostname(), "metadata.google.internal")
-	if !near {
+	if !rest.Near(u.Hostname()) && !strings.EqualFold(u.Hostname(), "metadata.google.internal") {
 		return nil, op.Errorf(signer.ErrRequest, "host",
 			"it is neither link-local nor loopback nor metadata.google.internal, and http must not leave the machine")
 	}
-	if client == nil {
-		client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	}
 	return &metadata{
 		url:    u.String() + "/computeMetadata/v1/instance/service-accounts/default/",
-		client: rest.NewClient(client, 3*time.Second),
+		client: rest.NewClient(rest.Direct(client), 3*time.Second),
 	}, nil
 }
 
@@ -184,7 +167,7 @@ func (m *metadata) get(ctx context.Context, op pipeline.Op, what string) ([]byte
 	answer, err := m.client.Do(ctx, rest.Request{Method: http.MethodGet, URL: m.url + what, Header: http.Header{flavor: {"Google"}}})
 	switch {
 	case err != nil:
-		return nil, remote(ctx, op, "", "no metadata server answers; is this Google Cloud?", err)
+		return nil, rest.Remote(ctx, op, "", "no metadata server answers; is this Google Cloud?", err)
 	case answer.Header.Get(flavor) != "Google":
 		return nil, op.Errorf(signer.ErrRemote, "",
 			"what answers (%d) is no metadata server: it lacks the header Metadata-Flavor: Google", answer.Status)

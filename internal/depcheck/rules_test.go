@@ -76,11 +76,11 @@ func imports(fset *token.FileSet, files []file) (found []string) {
 }
 
 // oneClock: the time is read in one place, and that is in package clock. time.Since and time.Until read it too.
-// Tests and examples are free to.
+// Tests, examples and what measures are free to.
 func oneClock(fset *token.FileSet, files []file) (found []string) {
 	n := 0
 	for _, f := range files {
-		if f.test() || under(f.dir(), []string{"examples"}) {
+		if f.test() || under(f.dir(), []string{"examples", "internal/difftest/report"}) {
 			continue
 		}
 		for _, use := range uses(f, "time", "Now", "Since", "Until") {

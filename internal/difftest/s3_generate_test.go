@@ -48,7 +48,7 @@ func (g gen) text(pieces int) string {
 
 // key is the name of an object. Presign refuses the segments "." and "..", so there is none.
 func (g gen) key() string {
-	key := ""
+	var key string
 	switch g.IntN(10) {
 	case 0:
 		key = "/" + g.text(4)

@@ -42,6 +42,20 @@ func SetHeader(h *http.Header, name string, values []string) {
 	(*h)[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
 }
 
+// CopyHeader is h with canonical names, nil if there are none. The copies of all values share one array.
+func CopyHeader(h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil
+	}
+	copied, all := make(http.Header, len(h)), make([]string, 0, len(h))
+	for name, values := range h {
+		start := len(all)
+		all = append(all, values...) // which may move them all, and leaves older slices as they are
+		copied[http.CanonicalHeaderKey(name)] = all[start:len(all):len(all)]
+	}
+	return copied
+}
+
 // HostOf is the Host header that goes on the wire.
 func HostOf(req *http.Request) string {
 	host := req.Host

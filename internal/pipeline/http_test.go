@@ -67,6 +67,24 @@ func TestSetHeader(t *testing.T) {
 	}
 }
 
+func TestCopyHeader(t *testing.T) {
+	h := http.Header{"x-a": {"1", "2"}, "X-B": {"3"}, "X-C": {"4", "5", "6"}}
+	got := CopyHeader(h)
+	if want := (http.Header{"X-A": {"1", "2"}, "X-B": {"3"}, "X-C": {"4", "5", "6"}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, expecting %v", got, want)
+	}
+	for name := range got { // what is done to one does nothing to another
+		got.Add(name, "more")
+		got[name][0] = "changed"
+	}
+	if want := (http.Header{"X-A": {"changed", "2", "more"}, "X-B": {"changed", "more"}, "X-C": {"changed", "5", "6", "more"}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, expecting %v", got, want)
+	}
+	if original := (http.Header{"x-a": {"1", "2"}, "X-B": {"3"}, "X-C": {"4", "5", "6"}}); !reflect.DeepEqual(h, original) || CopyHeader(http.Header{}) != nil || CopyHeader(nil) != nil {
+		t.Error("the original has changed, or nothing is copied as something")
+	}
+}
+
 func TestCanonicalHost(t *testing.T) {
 	for _, tt := range []struct{ scheme, host, want string }{
 		{"https", "h", "h"}, {"https", "h:443", "h"}, {"https", "h:80", "h:80"}, {"https", "h:8443", "h:8443"},

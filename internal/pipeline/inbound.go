@@ -113,6 +113,32 @@ func Shown(s string) string {
 	return strconv.Quote(s)
 }
 
+// Pairs reads what follows the algorithm in an Authorization header, Credential=...,SignedHeaders=...,Signature=..., with or without a
+// space after a comma and in any order. It hands each pair to read, once.
+func (f *Faults) Pairs(text string, read func(name, value string)) {
+	names := [...]string{"Credential", "SignedHeaders", "Signature"}
+	var seen [len(names)]bool
+	for pair := range strings.SplitSeq(text, ",") {
+		name, value, ok := strings.Cut(strings.TrimPrefix(pair, " "), "=")
+		switch i := slices.Index(names[:], name); {
+		case !ok:
+			f.Malformed("Authorization", "%q is no pair; write key=value", Word(name))
+		case i < 0:
+			f.Malformed(Word(name), "the header has no such key; it has Credential, SignedHeaders and Signature")
+		case seen[i]:
+			f.Malformed(name, "it is there twice")
+		default:
+			seen[i] = true
+			read(name, value)
+		}
+	}
+	for i, name := range names {
+		if !seen[i] {
+			f.Malformed(name, "it is missing")
+		}
+	}
+}
+
 // SignedHeaders reads a list of signed headers: names in lower case, sorted, joined with semicolons, host among them.
 func (f *Faults) SignedHeaders(field, value string) []string {
 	names := strings.Split(value, ";")

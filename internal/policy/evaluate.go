@@ -123,30 +123,28 @@ func withoutDollarEscapes(text []byte) []byte {
 
 // readCondition reads {"field":"value"}, ["eq","$field","value"] and the like.
 func readCondition(raw json.RawMessage) (c condition, err error) {
-	bad := func(format string, args ...any) (condition, error) {
-		return condition{}, fmt.Errorf("a condition "+format, args...)
-	}
+	bad := func(format string, args ...any) error { return fmt.Errorf("a condition "+format, args...) }
 	if raw[0] == '{' {
 		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.Token()
+		_, _ = dec.Token() // the brace
 		name, _ := dec.Token()
 		value, _ := dec.Token()
 		field, ok1 := name.(string)
 		text, ok2 := value.(string)
 		if end, _ := dec.Token(); !ok1 || !ok2 || end != json.Delim('}') {
-			return bad("is not one field with one text")
+			return condition{}, bad("is not one field with one text")
 		}
 		return condition{op: opEqual, field: strings.ToLower(field), values: []string{text}}, nil
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || len(list) != 3 || json.Unmarshal(list[0], &c.op) != nil {
-		return bad("is no list of an operation and two more elements")
+		return condition{}, bad("is no list of an operation and two more elements")
 	}
 	if c.op == opRange {
 		least, ok1 := readSize(list[1])
 		most, ok2 := readSize(list[2])
 		if !ok1 || !ok2 || least > most {
-			return bad("%s is not of two sizes, the smaller one first", opRange)
+			return condition{}, bad("%s is not of two sizes, the smaller one first", opRange)
 		}
 		c.least, c.most = least, most
 		return c, nil
@@ -154,30 +152,30 @@ func readCondition(raw json.RawMessage) (c condition, err error) {
 	field, ok := readString(list[1])
 	name, dollar := strings.CutPrefix(field, "$")
 	if !ok || !dollar || name == "" {
-		return bad("names no field with a dollar sign")
+		return condition{}, bad("names no field with a dollar sign")
 	}
 	c.field = strings.ToLower(name)
 	switch c.op {
 	case opEqual, opPrefix:
 		value, ok := readString(list[2])
 		if !ok {
-			return bad("%s has no text", c.op)
+			return condition{}, bad("%s has no text", c.op)
 		}
 		c.values = []string{value}
 	case opIn, opNotIn:
 		var values []json.RawMessage
 		if json.Unmarshal(list[2], &values) != nil || len(values) == 0 {
-			return bad("%s has no list", c.op)
+			return condition{}, bad("%s has no list", c.op)
 		}
 		for _, raw := range values {
 			value, ok := readString(raw)
 			if !ok {
-				return bad("%s has no list of texts", c.op)
+				return condition{}, bad("%s has no list of texts", c.op)
 			}
 			c.values = append(c.values, value)
 		}
 	default:
-		return bad("has the operation %s, which is none", pipeline.Shown(c.op))
+		return condition{}, bad("has the operation %s, which is none", pipeline.Shown(c.op))
 	}
 	return c, nil
 }

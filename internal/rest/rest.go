@@ -1,6 +1,6 @@
 // Package rest is how light packages call a key service: over https, without following redirects, with a bound on every
 // wait and on every answer; once for all who ask the same at the same time (Flight), and not again while the answer holds
-// (Cache).
+// (Cache, Renewer).
 package rest
 
 import (
@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,51 @@ type Client struct {
 
 	// Jitter shortens a pause at random, so that those who failed together do not come back together. Tests make it exact.
 	Jitter func(time.Duration) time.Duration
+}
+
+// Near reports whether a host without a port is this machine, or an address of its link, which no router passes on. Those are the
+// hosts of metadata services, which speak http only.
+func Near(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLinkLocalUnicast() || Loopback(host)
+}
+
+// CheckMetadata is CheckEndpoint for a metadata service: https, or http to a host that is Near or one of more.
+func CheckMetadata(op pipeline.Op, u *url.URL, more ...string) error {
+	if err := pipeline.CheckEndpoint(op, u); err != nil {
+		return err
+	}
+	if u.Scheme != "https" && !Near(u.Hostname()) && !slices.Contains(more, u.Hostname()) {
+		return op.Errorf(signer.ErrRequest, "Endpoint", "it is http, and neither this machine nor on its link, where metadata services are; use https")
+	}
+	return nil
+}
+
+// Direct returns c, or if it is nil a client that goes by no proxy, as metadata services want to be asked: what a proxy is told about
+// is another machine's.
+func Direct(c *http.Client) *http.Client {
+	if c == nil {
+		c = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	}
+	return c
+}
+
+// TokenOK reports whether a token can stand in a header (RFC 6750, 2.1, and a little more).
+func TokenOK(token string) bool {
+	for i := range len(token) {
+		if token[i] <= ' ' || token[i] > '~' {
+			return false
+		}
+	}
+	return token != ""
+}
+
+// Remote wraps the cause of a failure in signer.ErrRemote, but leaves the end of ctx as it is.
+func Remote(ctx context.Context, op pipeline.Op, field, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return op.Errorf(signer.ErrRemote, field, "%s: %w", what, signer.RedactError(err))
 }
 
 // NewClient returns a Client that sends through c (nil: http.DefaultClient), and waits up to timeout for each answer.

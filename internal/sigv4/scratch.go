@@ -149,6 +149,24 @@ func (w *Scratch) AddRequestHeaders(op pipeline.Op, h http.Header, length int64,
 	return w.SortHeaders(op)
 }
 
+// Presigned makes the result for w.URL, with the headers of req that w.Headers has, as they are sent.
+func (w *Scratch) Presigned(method string, req *http.Request, host string) *signer.Presigned {
+	p := pipeline.Presigned(method, w.URL, &w.Plan, w.Offset)
+	for _, h := range w.Headers {
+		switch name := string(h.Name); name {
+		case "host":
+			if host != req.URL.Host {
+				pipeline.SetHeader(&p.Header, name, []string{host})
+			}
+		case "content-length":
+			pipeline.SetHeader(&p.Header, name, []string{string(h.Value)})
+		default:
+			pipeline.SetHeader(&p.Header, name, pipeline.HeaderValues(req.Header, name))
+		}
+	}
+	return p
+}
+
 // CanonicalPathAndQuery leaves them in w.Path and w.Query.
 func (w *Scratch) CanonicalPathAndQuery(op pipeline.Op, path, rawQuery string) (err error) {
 	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {

@@ -300,7 +300,7 @@ func flaws() []flaw {
 		{attack: "signed-headers", name: "commas divide the list too", understand: as("X-Amz-SignedHeaders", func(good, is string) bool { return strings.ReplaceAll(is, ",", ";") == good })},
 		{attack: "header-values", name: "a signed header may be missing", understand: func(good, in *http.Request) {
 			for name, values := range good.Header {
-				if _, found := find(in.Header, name); !found {
+				if !hasHeader(in.Header, name) {
 					in.Header[name] = values
 				}
 			}

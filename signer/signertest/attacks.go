@@ -731,7 +731,7 @@ func smuggling(s *siege) {
 func vendorHeadersAdded(s *siege) {
 	for t := range s.targets() {
 		for _, name := range append(s.loose(), "X-Ms-Copy-Source", "x-ms-copy-source", "X-Ms-Meta-Other", "X-Ms-Blob-Public-Access") {
-			if _, found := find(t.in.Header, name); found {
+			if hasHeader(t.in.Header, name) {
 				name += "-2"
 			}
 			try, microsoft := s.refused, strings.HasPrefix(strings.ToLower(name), "x-ms-")

@@ -190,7 +190,7 @@ func (v *toyVerifier) Verify(ctx context.Context, req *http.Request) (*signer.Gr
 		return nil, op.Errorf(signer.ErrMalformed, "URL", "its query does not parse")
 	}
 	signed, signature, ok := strings.Cut(target, "&Signature=")
-	_, auth := find(req.Header, "Authorization")
+	auth := hasHeader(req.Header, "Authorization")
 	switch {
 	case !query.Has("Signature") && !query.Has("KeyName"):
 		return nil, op.Errorf(signer.ErrUnsigned, "", "it has no Signature")

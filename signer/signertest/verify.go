@@ -338,7 +338,7 @@ func vendorHeaders(c *trial) {
 		c.accepts("a URL for "+m, v, in)
 		for _, name := range c.loose() {
 			c.rejects("a URL for "+m+" with the header "+name+" added", v, edited(in, func(r *http.Request) {
-				if _, ok := find(r.Header, name); ok {
+				if hasHeader(r.Header, name) {
 					name += "-2"
 				}
 				r.Header[name] = []string{"x"}

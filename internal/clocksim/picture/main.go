@@ -15,7 +15,10 @@ import (
 )
 
 func main() {
-	os.Stdout.Write(draw())
+	if _, err := os.Stdout.Write(draw()); err != nil {
+		fmt.Fprintln(os.Stderr, "picture:", err)
+		os.Exit(1)
+	}
 }
 
 // A reading is what was true and what was believed at one time.

@@ -37,6 +37,12 @@ import (
 // openBrowser starts a browser, and returns a context for chromedp. What the browser complains of fails the test.
 func openBrowser(t *testing.T) context.Context {
 	t.Helper()
+	return openBrowserWith(t, 2*time.Minute, func(*log.Entry) bool { return false })
+}
+
+// openBrowserWith is openBrowser with further options, for as long as a test takes. The test may expect some complaints.
+func openBrowserWith(t *testing.T, long time.Duration, expected func(*log.Entry) bool, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -49,18 +55,19 @@ func openBrowser(t *testing.T) context.Context {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.WindowSize(1000, 900), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
+	options = append(options, more...)
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, long)
 	t.Cleanup(cancel)
 	chromedp.ListenTarget(ctx, func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
 			t.Errorf("the page throws: %s", e.ExceptionDetails.Text)
 		case *log.EventEntryAdded:
-			if e.Entry.Level == log.LevelError && !strings.HasSuffix(e.Entry.URL, "/favicon.ico") {
+			if e.Entry.Level == log.LevelError && !strings.HasSuffix(e.Entry.URL, "/favicon.ico") && !expected(e.Entry) {
 				t.Errorf("the browser complains: %s (%s)", e.Entry.Text, e.Entry.URL)
 			}
 		}
@@ -74,6 +81,13 @@ func openBrowser(t *testing.T) context.Context {
 // startProgram builds and starts one of the examples, and returns the URL that it says it serves.
 func startProgram(t *testing.T, name string, args ...string) string {
 	t.Helper()
+	url, _ := startProgramWith(t, nil, name, args...)
+	return url
+}
+
+// startProgramWith is startProgram with further variables in the environment. It returns the process, too.
+func startProgramWith(t *testing.T, env []string, name string, args ...string) (string, *os.Process) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
 	build := exec.Command("go", "build", "-o", program, "./examples/"+name)
 	build.Dir = "../.."
@@ -82,6 +96,7 @@ func startProgram(t *testing.T, name string, args ...string) string {
 	}
 	var said lockedBuffer
 	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -89,11 +104,11 @@ func startProgram(t *testing.T, name string, args ...string) string {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if _, rest, ok := strings.Cut(said.String(), "http://"); ok && strings.ContainsAny(rest, "/\n") {
-			return "http://" + rest[:strings.IndexAny(rest, "/\n")]
+			return "http://" + rest[:strings.IndexAny(rest, "/\n")], cmd.Process
 		}
 	}
 	t.Fatalf("%s says %q", name, said.String())
-	return ""
+	return "", nil
 }
 
 type lockedBuffer struct {

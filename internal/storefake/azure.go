@@ -3,7 +3,6 @@ package storefake
 import (
 	"context"
 	"crypto/md5"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +15,7 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// azureDialect is what Azure Blob Storage says to Put, Get and Delete Blob, to Put Block and Put Block List, to List Blobs and to
+// azureDialect is what Azure Blob Storage says to Put, Get and Delete Blob, to Put Block, Put Block List and Get Block List, to List Blobs and to
 // a question for the container. Whatever else a request asks for is NotImplemented, never passed over. The account stands in the path,
 // as with Azurite.
 //
@@ -25,12 +24,12 @@ type azureDialect struct {
 	store *Store
 
 	mu     sync.Mutex
-	staged map[string]map[string][]byte // uncommitted blocks by their ids, by the names of their blobs; reserved in the store
-	blocks int                          // of all
+	staged map[string]map[string]content // uncommitted blocks by their ids, by the names of their blobs; reserved in the store
+	blocks int                           // of all
 }
 
 func newAzure(store *Store) (*azureDialect, error) {
-	d := &azureDialect{store: store, staged: make(map[string]map[string][]byte)}
+	d := &azureDialect{store: store, staged: make(map[string]map[string]content)}
 	_, err := d.verifier("127.0.0.1")
 	return d, err
 }
@@ -77,6 +76,7 @@ func (d *azureDialect) operations() []operation {
 		{do: d.putBlock, method: "PUT", by: []string{"comp", "blockid"}},
 		{do: d.putBlockList, method: "PUT", by: []string{"comp"}, headers: describing},
 		{do: d.put, method: "PUT", headers: append([]string{"x-ms-blob-type", "x-ms-blob-content-md5"}, describing...)},
+		{do: d.getBlockList, method: "GET", by: []string{"comp"}, params: []string{"blocklisttype"}},
 		{do: d.get, method: "GET", params: overrides, headers: []string{"x-ms-range"}},
 		{do: d.get, method: "HEAD", params: overrides, headers: []string{"x-ms-range"}},
 		{do: d.delete, method: "DELETE", headers: []string{"x-ms-delete-snapshots"}},
@@ -112,7 +112,7 @@ func (d *azureDialect) serve(w http.ResponseWriter, r *http.Request, g *signer.G
 	switch comp := asked.Query.Get("comp"); {
 	case asked.Query.Has("blockid") != (comp == "block"),
 		comp == "list" != (g.Key == "" && comp != ""),
-		comp == "blocklist" && g.Method != http.MethodPut:
+		comp == "blocklist" && g.Method != http.MethodPut && g.Method != http.MethodGet:
 		return notImplemented{param: "comp"}
 	}
 	signature := []string{"x-ms-date", "x-ms-version", "x-ms-client-request-id", "x-ms-return-client-request-id"}
@@ -226,16 +226,17 @@ func azureHeader(in http.Header, whole bool) (http.Header, error) {
 }
 
 // checkAzureMD5 holds a body to both headers that can name its MD5.
-func checkAzureMD5(h http.Header, body []byte) error {
+func checkAzureMD5(h http.Header, body content) error {
 	if err := checkMD5(h, body); err != nil {
 		return err
 	}
 	return checkMD5(http.Header{"Content-Md5": h.Values("X-Ms-Blob-Content-Md5")}, body)
 }
 
-func md5Of(data []byte) string {
-	sum := md5.Sum(data)
-	return base64.StdEncoding.EncodeToString(sum[:])
+func md5Of(data content) string {
+	sum := md5.New()
+	add(sum, data)
+	return encodeSum(sum)
 }
 
 // get is Get Blob and Get Blob Properties.

@@ -1,10 +1,13 @@
 package storefake
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/xml"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cloudsigner/cloudsigner/internal/wire"
@@ -39,7 +42,7 @@ func (d *azureDialect) putBlock(w http.ResponseWriter, r *http.Request, g *signe
 }
 
 // stage keeps a block until its blob is committed. The ids of all blocks of a blob have the same length.
-func (d *azureDialect) stage(key, id string, data []byte) error {
+func (d *azureDialect) stage(key, id string, data content) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	blocks := d.staged[key]
@@ -51,14 +54,14 @@ func (d *azureDialect) stage(key, id string, data []byte) error {
 	old, again := blocks[id]
 	switch {
 	case again:
-		d.store.objects.release(int64(len(old)))
+		d.store.objects.release(old.Size())
 	case blocks == nil && len(d.staged) >= d.store.objects.maxUploads, d.blocks >= maxParts:
 		return errFull
 	default:
 		d.blocks++
 	}
 	if blocks == nil {
-		blocks = make(map[string][]byte)
+		blocks = make(map[string]content)
 		d.staged[key] = blocks
 	}
 	blocks[id] = data
@@ -70,7 +73,7 @@ func (d *azureDialect) discard(key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, data := range d.staged[key] {
-		d.store.objects.release(int64(len(data)))
+		d.store.objects.release(data.Size())
 	}
 	d.blocks -= len(d.staged[key])
 	delete(d.staged, key)
@@ -92,39 +95,33 @@ func (d *azureDialect) putBlockList(w http.ResponseWriter, r *http.Request, g *s
 		return err
 	}
 	var list blockList
-	if err := readXML(w, r, g, checkMD5, &list); err != nil {
+	if err := d.store.readXML(w, r, g, checkMD5, &list); err != nil {
 		return err
 	}
 	data, ids, err := d.collect(g.Key, &list)
 	if err != nil {
 		return err
 	}
-	release, err := d.store.objects.reserve(int64(len(data))) // until the blocks are gone they are there twice
+	release, err := d.store.objects.reserve(data.Size()) // until the blocks are gone they are there twice
 	if err != nil {
 		return err
 	}
 	obj := newObject(g.Key, data, header, d.store.Clock.Now())
-	obj.blockIDs, obj.ends = ids.names, ids.ends
+	obj.blockIDs, obj.ends = ids, data.ends
 	return d.save(w, r, g, obj, release)
 }
 
-// blockIDs are the names of an object's blocks, and where they end.
-type blockIDs struct {
-	names []string
-	ends  []int64
-}
-
 // collect puts the blocks of a list together.
-func (d *azureDialect) collect(key string, list *blockList) (data []byte, ids blockIDs, err error) {
-	committed := make(map[string][]byte)
+func (d *azureDialect) collect(key string, list *blockList) (data *joined, ids []string, err error) {
+	committed := make(map[string]content)
 	if obj, err := d.store.open(key); err == nil {
 		start := int64(0)
 		for i, id := range obj.blockIDs {
-			committed[id] = obj.data[start:obj.ends[i]]
+			committed[id] = io.NewSectionReader(obj.data, start, obj.ends[i]-start)
 			start = obj.ends[i]
 		}
 	}
-	ids.names = []string{} // a blob of no blocks is one of blocks too
+	data, ids = new(joined), []string{} // a blob of no blocks is one of blocks too
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, b := range list.Blocks {
@@ -141,16 +138,65 @@ func (d *azureDialect) collect(key string, list *blockList) (data []byte, ids bl
 		default:
 			return nil, ids, errXML
 		}
-		if !found || len(ids.names) == 50_000 {
+		if !found || len(ids) == 50_000 {
 			return nil, ids, errBlockList
 		}
-		data = append(data, block...)
-		if int64(len(data)) > d.store.maxObject {
-			return nil, ids, tooLarge{int64(len(data)), d.store.maxObject}
+		data.add(block)
+		if data.Size() > d.store.maxObject {
+			return nil, ids, tooLarge{data.Size(), d.store.maxObject}
 		}
-		ids.names, ids.ends = append(ids.names, id), append(ids.ends, int64(len(data)))
+		ids = append(ids, id)
 	}
-	return bytes.Clone(data), ids, nil
+	return data, ids, nil
+}
+
+// A listedBlocks is the answer of Get Block List.
+type listedBlocks struct {
+	XMLName     xml.Name       `xml:"BlockList"`
+	Committed   *[]listedBlock `xml:"CommittedBlocks>Block"`
+	Uncommitted *[]listedBlock `xml:"UncommittedBlocks>Block"`
+}
+
+type listedBlock struct {
+	Name string
+	Size int64
+}
+
+// getBlockList is Get Block List.
+func (d *azureDialect) getBlockList(w http.ResponseWriter, r *http.Request, g *signer.Grant) error {
+	kind := g.Query.Get("blocklisttype")
+	if kind != "" && kind != "committed" && kind != "uncommitted" && kind != "all" {
+		return badArgument{"blocklisttype", kind, "It is none of committed, uncommitted and all."}
+	}
+	committed, uncommitted := []listedBlock{}, []listedBlock{}
+	obj, err := d.store.open(g.Key)
+	if err == nil {
+		start := int64(0)
+		for i, id := range obj.blockIDs {
+			committed = append(committed, listedBlock{id, obj.ends[i] - start})
+			start = obj.ends[i]
+		}
+		w.Header().Set("ETag", obj.etag)
+		w.Header().Set("Last-Modified", obj.modified.UTC().Format(http.TimeFormat))
+		w.Header().Set("X-Ms-Blob-Content-Length", strconv.FormatInt(obj.size(), 10))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(d.staged[g.Key])) {
+		uncommitted = append(uncommitted, listedBlock{id, d.staged[g.Key][id].Size()})
+	}
+	if err != nil && len(uncommitted) == 0 {
+		return err
+	}
+	var answer listedBlocks
+	if kind != "uncommitted" {
+		answer.Committed = &committed
+	}
+	if kind == "uncommitted" || kind == "all" {
+		answer.Uncommitted = &uncommitted
+	}
+	writeXML(w, http.StatusOK, answer)
+	return nil
 }
 
 // An enumeration is the answer of List Blobs.

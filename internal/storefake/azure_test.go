@@ -417,7 +417,9 @@ func TestAzureRefusals(t *testing.T) {
 		{"a copy", put("", "X-Ms-Copy-Source", "http://x"), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "HeaderName": "x-ms-copy-source"}},
 		{"tags", put("", "X-Ms-Tags", "a=b"), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "HeaderName": "x-ms-tags"}},
 		{"a lease", f.shared("PUT", "/k?comp=lease", ""), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "QueryParameterName": "comp"}},
-		{"a list of blocks", f.shared("GET", "/k?comp=blocklist", ""), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "QueryParameterName": "comp"}},
+		{"the head of a list of blocks", f.shared("HEAD", "/k?comp=blocklist", ""), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "QueryParameterName": "comp"}},
+		{"blocks of a kind", f.shared("GET", "/k?comp=blocklist&blocklisttype=some", ""), 400, map[string]string{"Code": "InvalidQueryParameterValue", "QueryParameterName": "blocklisttype",
+			"QueryParameterValue": "some", "Reason": "It is none of committed, uncommitted and all.", "Message": "Value for one of the query parameters specified in the request URI is invalid."}},
 		{"a snapshot", f.shared("GET", "/k?snapshot=2026-11-22T06:24:07.0000000Z", ""), 501, map[string]string{"Code": "NotImplemented", "Message": notDone, "QueryParameterName": "snapshot"}},
 		{"a scope of encryption", f.with("PUT", f.sas(azure.SAS{Blob: "k", Permissions: "cw", EncryptionScope: "scope"}), "x", "X-Ms-Blob-Type", "BlockBlob"), 501,
 			map[string]string{"Code": "NotImplemented", "Message": notDone, "QueryParameterName": "ses"}},
@@ -540,6 +542,18 @@ func TestAzureBlocks(t *testing.T) {
 		}
 		return h
 	}
+	blocks := func(key, kind, want string) {
+		t.Helper()
+		_, body := f.want(200, f.with("GET", f.sas(azure.SAS{Blob: key, Permissions: "r"})+"&comp=blocklist&blocklisttype="+kind, ""))
+		if _, list, _ := strings.Cut(body, "\n"); list != "<BlockList>"+want+"</BlockList>" {
+			t.Errorf("%s, want %s", list, want)
+		}
+	}
+	listed := func(n, size int) string {
+		return fmt.Sprintf("<Block><Name>%s</Name><Size>%d</Size></Block>", id(n), size)
+	}
+	f.wantAzure(404, f.with("GET", f.sas(azure.SAS{Blob: "k", Permissions: "r"})+"&comp=blocklist&blocklisttype=all", ""),
+		map[string]string{"Code": "BlobNotFound", "Message": "The specified blob does not exist."})
 	f.store("k", "old")
 	f.want(201, put("k", id(2), "wrong"))
 	h, _ := f.want(201, put("k", id(2), "hello", "Content-Md5", "XUFAKrxLKna5cZ2REBfFkg=="))
@@ -549,10 +563,13 @@ func TestAzureBlocks(t *testing.T) {
 	f.want(201, put("k", id(1), "one "))
 	f.want(201, put("k", id(3), "unused"))
 	get("old")
+	blocks("k", "all", "<CommittedBlocks></CommittedBlocks><UncommittedBlocks>"+listed(1, 4)+listed(2, 5)+listed(3, 6)+"</UncommittedBlocks>")
 	f.want(201, commit("w", latest(1)+"<Uncommitted>"+id(2)+"</Uncommitted>", "X-Ms-Blob-Content-Type", "text/x", "X-Ms-Meta-A", "b", "Content-Type", "application/xml"))
 	if h := get("one hello"); h.Get("Content-Type") != "text/x" || h.Get("X-Ms-Meta-A") != "b" || h.Get("Content-Md5") != "" {
 		t.Errorf("%v", h)
 	}
+	blocks("k", "uncommitted", "<UncommittedBlocks></UncommittedBlocks>")
+	blocks("k", "", "<CommittedBlocks>"+listed(1, 4)+listed(2, 5)+"</CommittedBlocks>")
 	invalid := map[string]string{"Code": "InvalidBlockList", "Message": "The specified block list is invalid."}
 	f.wantAzure(400, commit("w", latest(3)), invalid) // it went with the others
 	// What is committed can be named again.

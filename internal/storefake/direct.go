@@ -3,6 +3,7 @@ package storefake
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,7 +27,12 @@ func (s *Store) Put(key string, data []byte, header http.Header) error {
 	if err != nil {
 		return fmt.Errorf("storefake: put: %w", err)
 	}
-	if err := s.save(newObject(key, bytes.Clone(data), stored, s.Clock.Now()), condition{}, release); err != nil {
+	kept, err := s.keep(bytes.NewReader(data))
+	if err != nil {
+		release()
+		return fmt.Errorf("storefake: put: %w", err)
+	}
+	if err := s.save(newObject(key, kept, stored, s.Clock.Now()), condition{}, release); err != nil {
 		return fmt.Errorf("storefake: put: %w", err)
 	}
 	return nil
@@ -38,9 +44,12 @@ func (s *Store) Get(key string) (data []byte, header http.Header, ok bool) {
 	if err != nil {
 		return nil, nil, false
 	}
+	if data, err = io.ReadAll(open(obj.data)); err != nil {
+		return nil, nil, false
+	}
 	header = obj.header.Clone()
 	header.Set("ETag", obj.etag)
-	return bytes.Clone(obj.data), header, true
+	return data, header, true
 }
 
 // Delete removes an object, if it is there.

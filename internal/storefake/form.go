@@ -166,7 +166,7 @@ func (a *xmlAPI) postObject(w http.ResponseWriter, r *http.Request, v signer.Pos
 	if err != nil {
 		return err
 	}
-	if release, err = a.store.objects.reserve(int64(len(data))); err != nil {
+	if release, err = a.store.objects.reserve(data.Size()); err != nil {
 		return err
 	}
 	obj := newObject(g.Key, data, header, a.store.Clock.Now())
@@ -195,16 +195,16 @@ func (a *xmlAPI) signatureField(name string) bool {
 }
 
 // readFile reads the file of a form, as far as its policy and the store allow.
-func (a *xmlAPI) readFile(g *signer.PostGrant, file io.Reader) ([]byte, error) {
+func (a *xmlAPI) readFile(g *signer.PostGrant, file io.Reader) (content, error) {
 	read := &counted{Reader: io.LimitReader(file, 2*a.store.maxObject)}
-	data, err := io.ReadAll(g.Body(io.NopCloser(io.LimitReader(read, a.store.maxObject+1))))
+	data, err := a.store.keep(g.Body(io.NopCloser(io.LimitReader(read, a.store.maxObject+1))))
 	switch {
 	case errors.Is(err, signer.ErrPolicy):
 		io.Copy(io.Discard, read) // for its size
 		return nil, otherSize{err, read.size, g.MinBytes, g.MaxBytes}
 	case err != nil:
 		return nil, errForm
-	case int64(len(data)) > a.store.maxObject:
+	case data.Size() > a.store.maxObject:
 		return nil, tooLarge{read.size, a.store.maxObject}
 	}
 	return data, nil

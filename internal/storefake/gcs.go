@@ -53,7 +53,7 @@ func newGCS(store *Store) (*gcsDialect, error) {
 		maxMeta:      8 << 10,
 		minPart:      store.minPart,
 		digests:      checkGoogleHash,
-		receipt:      func(h http.Header, _ *http.Request, data []byte) { h.Set(googleHash, sumsOf(data)) },
+		receipt:      func(h http.Header, _ *http.Request, data content) { h.Set(googleHash, sumsOf(data)) },
 		about: func(h http.Header, o *object) {
 			h.Set(googleHash, sumsOf(o.data))
 			h.Set("X-Goog-Generation", o.number())
@@ -283,15 +283,15 @@ func (d *gcsDialect) location(w http.ResponseWriter, r *http.Request, g *signer.
 const googleHash = "X-Goog-Hash"
 
 // sumsOf is X-Goog-Hash of these bytes.
-func sumsOf(data []byte) string {
-	crc := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	crc.Write(data)
-	sum := md5.Sum(data)
-	return fmt.Sprintf("crc32c=%s,md5=%s", encodeSum(crc), base64.StdEncoding.EncodeToString(sum[:]))
+func sumsOf(data content) string {
+	crc, sum := crc32.New(crc32.MakeTable(crc32.Castagnoli)), md5.New()
+	add(crc, data)
+	add(sum, data)
+	return fmt.Sprintf("crc32c=%s,md5=%s", encodeSum(crc), encodeSum(sum))
 }
 
 // checkGoogleHash holds a body to Content-MD5 and X-Goog-Hash.
-func checkGoogleHash(h http.Header, body []byte) error {
+func checkGoogleHash(h http.Header, body content) error {
 	if err := checkMD5(h, body); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package storefake
 import (
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ type session struct {
 	terms   *terms
 
 	mu   sync.Mutex // for the length of a request
-	data []byte     // reserved in the store
+	data joined     // reserved in the store
 	over bool       // done or cancelled
 }
 
@@ -81,7 +82,7 @@ func (d *gcsDialect) resume(w http.ResponseWriter, r *http.Request, id string) e
 		return d.receive(w, r, s)
 	case r.Method == http.MethodDelete:
 		d.end(s, nil)
-		d.store.objects.release(int64(len(s.data)))
+		d.store.objects.release(s.data.Size())
 		w.WriteHeader(499) // Google's word for a client that closed the request
 		return nil
 	}
@@ -90,8 +91,8 @@ func (d *gcsDialect) resume(w http.ResponseWriter, r *http.Request, id string) e
 
 // receive takes what the request brings.
 func (d *gcsDialect) receive(w http.ResponseWriter, r *http.Request, s *session) error {
-	have := int64(len(s.data))
-	size, total, err := pieceOf(r, have)
+	have := s.data.Size()
+	again, size, total, err := pieceOf(r, have)
 	switch {
 	case err != nil:
 		return err
@@ -106,8 +107,12 @@ func (d *gcsDialect) receive(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	data, err := read(w, r.Body, size)
+	_, err = io.CopyN(io.Discard, r.Body, again)
+	var data content
 	if err == nil {
+		data, err = d.store.read(w, r.Body, size)
+	}
+	if err == nil && again == 0 {
 		err = checkMD5(r.Header, data)
 	}
 	if err != nil {
@@ -117,17 +122,19 @@ func (d *gcsDialect) receive(w http.ResponseWriter, r *http.Request, s *session)
 	if total != have+size { // others follow
 		kept := size - size%chunkUnit
 		d.store.objects.release(size - kept)
-		data = data[:kept]
+		data = io.NewSectionReader(data, 0, kept)
 	}
-	s.data = append(s.data, data...)
-	if have = int64(len(s.data)); have != total {
+	if data.Size() > 0 {
+		s.data.add(data)
+	}
+	if have = s.data.Size(); have != total {
 		if have > 0 {
 			w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", have-1))
 		}
 		w.WriteHeader(http.StatusPermanentRedirect) // "Resume Incomplete"
 		return nil
 	}
-	obj := newObject(s.key, s.data, s.terms.header, d.store.Clock.Now())
+	obj := newObject(s.key, &s.data, s.terms.header, d.store.Clock.Now())
 	obj.lock = s.terms.lock
 	if err := d.store.save(obj, s.terms.condition, func() { d.store.objects.release(have) }); err != nil {
 		d.end(s, nil)
@@ -153,19 +160,21 @@ func (d *gcsDialect) end(s *session, obj *object) {
 }
 
 // pieceOf reads which bytes a request of a session brings, as Content-Range says: how many, and how many the object has, -1 for not known
-// yet. They must follow those that are there.
-func pieceOf(r *http.Request, have int64) (size, total int64, err error) {
+// yet. They must follow those that are there; the first ones may be there already, and are sent again.
+func pieceOf(r *http.Request, have int64) (again, size, total int64, err error) {
 	size = r.ContentLength
 	if size < 0 {
-		return 0, 0, errLength
+		return 0, 0, 0, errLength
 	}
 	value := r.Header.Get("Content-Range")
-	bad := func(message string) (int64, int64, error) { return 0, 0, badArgument{"Content-Range", value, message} }
+	bad := func(message string) (int64, int64, int64, error) {
+		return 0, 0, 0, badArgument{"Content-Range", value, message}
+	}
 	if value == "" {
 		if have > 0 {
 			return bad("Bytes are there already; say where these belong.")
 		}
-		return size, size, nil
+		return 0, size, size, nil
 	}
 	piece, of, ok := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
 	if total = -1; of != "*" {
@@ -180,7 +189,7 @@ func pieceOf(r *http.Request, have int64) (size, total int64, err error) {
 		if size != 0 || total >= 0 && total < have {
 			return bad("It asks, and brings bytes, or has fewer than are there.")
 		}
-		return 0, total, nil
+		return 0, 0, total, nil
 	}
 	first, last, _ := strings.Cut(piece, "-")
 	from, err1 := strconv.ParseInt(first, 10, 62)
@@ -190,8 +199,9 @@ func pieceOf(r *http.Request, have int64) (size, total int64, err error) {
 		return bad("Write bytes FIRST-LAST/TOTAL, or bytes */TOTAL to ask.")
 	case to-from+1 != size:
 		return bad("It does not have the size of the body.")
-	case from != have:
+	case from > have:
 		return bad(fmt.Sprintf("The next byte is %d.", have))
 	}
-	return size, total, nil
+	again = min(have-from, size)
+	return again, size - again, total, nil
 }

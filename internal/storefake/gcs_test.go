@@ -497,7 +497,12 @@ func TestGCSResumable(t *testing.T) {
 	}
 	f.refused(400, "InvalidArgument", put(pieces, fmt.Sprintf("bytes %d-%d/%d", unit+10, total-1, total), text[unit+10:]))
 	stored("whole")
-	h, _ = f.want(308, put(pieces, fmt.Sprintf("bytes %d-%d/*", unit, 2*unit-1), text[unit:2*unit]))
+	// What is there already is passed over.
+	h, _ = f.want(308, put(pieces, fmt.Sprintf("bytes 0-%d/%d", unit-1, total), strings.Repeat("z", unit)))
+	if h.Get("Range") != fmt.Sprintf("bytes=0-%d", unit-1) {
+		t.Errorf("%v", h)
+	}
+	h, _ = f.want(308, put(pieces, fmt.Sprintf("bytes %d-%d/*", unit-9, 2*unit-1), "zzzzzzzzz"+text[unit:2*unit]))
 	if h.Get("Range") != fmt.Sprintf("bytes=0-%d", 2*unit-1) {
 		t.Errorf("%v", h)
 	}

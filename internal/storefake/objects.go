@@ -1,7 +1,6 @@
 package storefake
 
 import (
-	"bytes"
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
@@ -41,7 +40,7 @@ func (e tooLarge) Error() string {
 // An object does not change once it is stored; an upload replaces it.
 type object struct {
 	key      string
-	data     []byte
+	data     content
 	header   http.Header // what is sent back with it
 	etag     string      // in quotes
 	modified time.Time
@@ -53,9 +52,10 @@ type object struct {
 }
 
 // newObject is an object that came in one piece.
-func newObject(key string, data []byte, header http.Header, now time.Time) *object {
-	sum := md5.Sum(data)
-	return &object{key: key, data: data, header: header, etag: quoted(sum[:]), modified: now}
+func newObject(key string, data content, header http.Header, now time.Time) *object {
+	sum := md5.New()
+	add(sum, data)
+	return &object{key: key, data: data, header: header, etag: quoted(sum.Sum(nil)), modified: now}
 }
 
 // quoted writes an MD5 as an ETag.
@@ -70,7 +70,7 @@ func (o *object) number() string {
 }
 
 // size is what counts against the store's limit.
-func (o *object) size() int64 { return int64(len(o.data)) }
+func (o *object) size() int64 { return o.data.Size() }
 
 // A condition is on what an upload replaces. Its zero value is none.
 type condition struct {
@@ -131,10 +131,10 @@ func (o *objects) release(size int64) {
 }
 
 // read takes in a body of exactly size bytes.
-func read(w http.ResponseWriter, body io.ReadCloser, size int64) ([]byte, error) {
+func (s *Store) read(w http.ResponseWriter, body io.ReadCloser, size int64) (content, error) {
 	// To the end and not to the last byte: the verdict on the body comes with its end.
-	data, err := io.ReadAll(http.MaxBytesReader(w, body, size))
-	if err == nil && int64(len(data)) < size || errors.Is(err, io.ErrUnexpectedEOF) {
+	data, err := s.keep(http.MaxBytesReader(w, body, size))
+	if err == nil && data.Size() < size || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, errIncomplete
 	}
 	return data, err
@@ -234,7 +234,7 @@ func (o *objects) list(prefix, delimiter, startAfter, last string, most int) (p 
 func (o *object) send(w http.ResponseWriter, r *http.Request) error {
 	a := &answer{w: w, header: o.header}
 	a.header.Set("ETag", o.etag)
-	http.ServeContent(a, r, "", o.modified, bytes.NewReader(o.data))
+	http.ServeContent(a, r, "", o.modified, open(o.data))
 	switch {
 	case a.refused == http.StatusRequestedRangeNotSatisfiable:
 		return badRange{r.Header.Get("Range"), o.size()}

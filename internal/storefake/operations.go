@@ -1,6 +1,7 @@
 package storefake
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
@@ -106,7 +107,7 @@ func writeCondition(r *http.Request, known ...string) (c condition, err error) {
 
 // body reads a body that is to be stored: its bytes count from before they come; release gives them back. Nothing of it can
 // be seen before it is put somewhere. check holds it to what the request says of it.
-func (s *Store) body(w http.ResponseWriter, r *http.Request, g *signer.Grant, check func(http.Header, []byte) error) (data []byte, release func(), err error) {
+func (s *Store) body(w http.ResponseWriter, r *http.Request, g *signer.Grant, check func(http.Header, content) error) (data content, release func(), err error) {
 	size, err := bodySize(r, g, s.maxObject)
 	if err != nil {
 		return nil, nil, err
@@ -114,7 +115,7 @@ func (s *Store) body(w http.ResponseWriter, r *http.Request, g *signer.Grant, ch
 	if release, err = s.objects.reserve(size); err != nil {
 		return nil, nil, err
 	}
-	if data, err = readSigned(w, r, g, size); err == nil {
+	if data, err = s.readSigned(w, r, g, size); err == nil {
 		err = check(r.Header, data)
 	}
 	if err != nil {
@@ -147,12 +148,12 @@ func bodySize(r *http.Request, g *signer.Grant, most int64) (int64, error) {
 }
 
 // readSigned reads a body and holds it to what was signed.
-func readSigned(w http.ResponseWriter, r *http.Request, g *signer.Grant, size int64) ([]byte, error) {
+func (s *Store) readSigned(w http.ResponseWriter, r *http.Request, g *signer.Grant, size int64) (content, error) {
 	if len(g.Payload) != 2*sha256.Size {
-		return read(w, g.Body(r.Body), size)
+		return s.read(w, g.Body(r.Body), size)
 	}
 	got := sha256.New() // of what came; an error tells it
-	data, err := read(w, g.Body(hashed{r.Body, got}), size)
+	data, err := s.read(w, g.Body(hashed{r.Body, got}), size)
 	if errors.Is(err, signer.ErrMismatch) {
 		err = otherBody{err, g.Payload, got.Sum(nil)}
 	}
@@ -237,7 +238,7 @@ func (o *object) shown(vendor string) *object {
 }
 
 // checkMD5 holds a body to Content-MD5.
-func checkMD5(h http.Header, body []byte) error {
+func checkMD5(h http.Header, body content) error {
 	value := h.Get("Content-Md5")
 	if value == "" {
 		return nil
@@ -246,7 +247,9 @@ func checkMD5(h http.Header, body []byte) error {
 	if err != nil || len(sum) != md5.Size {
 		return errDigestForm
 	}
-	if [md5.Size]byte(sum) != md5.Sum(body) {
+	ofBody := md5.New()
+	add(ofBody, body)
+	if !bytes.Equal(sum, ofBody.Sum(nil)) {
 		return errDigest
 	}
 	return nil

@@ -29,7 +29,7 @@ func newOSS(store *Store) (*ossDialect, error) {
 		maxMeta:      8 << 10,
 		minPart:      min(store.minPart, 100<<10),
 		digests:      checkMD5,
-		receipt:      func(h http.Header, _ *http.Request, data []byte) { h.Set(crcHeader, crc64Of(data)) },
+		receipt:      func(h http.Header, _ *http.Request, data content) { h.Set(crcHeader, crc64Of(data)) },
 		about: func(h http.Header, o *object) {
 			h.Set(crcHeader, crc64Of(o.data))
 			h.Set("X-Oss-Object-Type", "Normal")
@@ -153,6 +153,8 @@ func (d *ossDialect) removeGuarded(w http.ResponseWriter, r *http.Request, g *si
 
 const crcHeader = "X-Oss-Hash-Crc64ecma"
 
-func crc64Of(data []byte) string {
-	return strconv.FormatUint(crc64.Checksum(data, crc64.MakeTable(crc64.ECMA)), 10)
+func crc64Of(data content) string {
+	crc := crc64.New(crc64.MakeTable(crc64.ECMA))
+	add(crc, data)
+	return strconv.FormatUint(crc.Sum64(), 10)
 }

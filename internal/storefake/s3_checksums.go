@@ -17,7 +17,7 @@ import (
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 
 // checkDigests holds a body to Content-MD5 and to the checksums that the request names.
-func checkDigests(h http.Header, body []byte) error {
+func checkDigests(h http.Header, body content) error {
 	if err := checkMD5(h, body); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func checkDigests(h http.Header, body []byte) error {
 		if sum == nil {
 			return notImplemented{header: http.CanonicalHeaderKey(checksumPrefix + algorithm)}
 		}
-		sum.Write(body)
+		add(sum, body)
 		if encodeSum(sum) != value {
 			return otherChecksum{strings.ToUpper(algorithm)}
 		}
@@ -68,7 +68,7 @@ func checksum(algorithm string) hash.Hash {
 }
 
 // echoChecksums repeats the checksums that were found right; clients name those of the parts when they complete an upload.
-func echoChecksums(h http.Header, r *http.Request, _ []byte) {
+func echoChecksums(h http.Header, r *http.Request, _ content) {
 	for algorithm, value := range checksums(r.Header) {
 		h.Set(checksumPrefix+algorithm, value)
 	}
@@ -82,7 +82,7 @@ func checkPart(p *part, named []element) error {
 		if !ok || sum == nil {
 			return notImplemented{param: e.XMLName.Local}
 		}
-		sum.Write(p.data)
+		add(sum, p.data)
 		if encodeSum(sum) != e.Value {
 			return badPart{number: p.number, etag: p.etag()}
 		}
@@ -103,11 +103,11 @@ func checkWhole(h http.Header, obj *object, parts []*part) error {
 		if composite {
 			for _, p := range parts {
 				ofPart := checksum(algorithm)
-				ofPart.Write(p.data)
+				add(ofPart, p.data)
 				sum.Write(ofPart.Sum(nil))
 			}
 		} else {
-			sum.Write(obj.data)
+			add(sum, obj.data)
 		}
 		if encodeSum(sum) != value || counted && number != strconv.Itoa(len(parts)) {
 			return otherChecksum{strings.ToUpper(algorithm)}

@@ -62,6 +62,10 @@ type Config struct {
 	// that is less.
 	MinPart int64
 
+	// Dir is a directory of the store's own in which it keeps the bytes, one file for each body, so that large objects need no memory;
+	// "" is memory. Files go when nothing needs them any more; the directory is for its owner to remove, after Close.
+	Dir string
+
 	// Refused is told why a signature was not accepted; nil tells nobody. The error is the Verifier's or that of a body which
 	// is not the signed one. Refused is called by many goroutines at once.
 	Refused func(r *http.Request, err error)
@@ -84,6 +88,7 @@ type Store struct {
 
 	account   *serviceAccount
 	origin    string
+	dir       string
 	maxObject int64
 	minPart   int64
 	refused   func(*http.Request, error)
@@ -112,7 +117,7 @@ type dialect interface {
 // New returns an empty Store with credentials of its own. It reports all that is wrong with c, joined.
 func New(c Config) (*Store, error) {
 	op := pipeline.Op{Backend: "storefake", Name: "new"}
-	s := &Store{Bucket: c.Bucket, Region: c.Region, origin: c.Origin, maxObject: c.MaxObject, minPart: c.MinPart, refused: c.Refused}
+	s := &Store{Bucket: c.Bucket, Region: c.Region, origin: c.Origin, dir: c.Dir, maxObject: c.MaxObject, minPart: c.MinPart, refused: c.Refused}
 	setDefault(&s.Bucket, "demo")
 	setDefault(&s.Region, "us-east-1")
 	setDefault(&s.maxObject, 16<<20)

@@ -42,18 +42,20 @@ type upload struct {
 // A part does not change once it is stored; another of its number replaces it.
 type part struct {
 	number   int
-	data     []byte
+	data     content
 	md5      [md5.Size]byte
 	modified time.Time
 }
 
-func newPart(number int, data []byte, now time.Time) *part {
-	return &part{number, data, md5.Sum(data), now}
+func newPart(number int, data content, now time.Time) *part {
+	sum := md5.New()
+	add(sum, data)
+	return &part{number, data, [md5.Size]byte(sum.Sum(nil)), now}
 }
 
 func (p *part) etag() string { return quoted(p.md5[:]) }
 
-func (p *part) size() int64 { return int64(len(p.data)) }
+func (p *part) size() int64 { return p.data.Size() }
 
 // begin starts an upload and returns its id.
 func (o *objects) begin(key string, header http.Header, now time.Time) (id string, err error) {
@@ -176,19 +178,13 @@ func (o *objects) pick(key, id string, refs []partRef, least int64) ([]*part, ht
 
 // join makes an object of parts.
 func join(key string, parts []*part, header http.Header, now time.Time) *object {
-	size := int64(0)
-	for _, p := range parts {
-		size += p.size()
-	}
-	obj := &object{key: key, data: make([]byte, 0, size), header: header, modified: now}
+	data := new(joined)
 	sums := md5.New()
 	for _, p := range parts {
-		obj.data = append(obj.data, p.data...)
-		obj.ends = append(obj.ends, obj.size())
+		data.add(p.data)
 		sums.Write(p.md5[:])
 	}
-	obj.etag = fmt.Sprintf(`"%x-%d"`, sums.Sum(nil), len(parts))
-	return obj
+	return &object{key: key, data: data, header: header, etag: fmt.Sprintf(`"%x-%d"`, sums.Sum(nil), len(parts)), modified: now, ends: data.ends}
 }
 
 // finish replaces an upload by the object that was made of it, whose bytes were reserved.

@@ -19,7 +19,7 @@ func TestMaxParts(t *testing.T) {
 	}
 	a, b := begin("a"), begin("b")
 	for n := 1; n <= maxParts-1; n++ {
-		if err := o.addPart("a", a, newPart(n, nil, time.Time{})); err != nil {
+		if err := o.addPart("a", a, newPart(n, new(joined), time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,14 +27,14 @@ func TestMaxParts(t *testing.T) {
 		number int
 		want   error
 	}{{1, nil}, {2, errFull}, {1, nil}} {
-		if err := o.addPart("b", b, newPart(step.number, nil, time.Time{})); !errors.Is(err, step.want) {
+		if err := o.addPart("b", b, newPart(step.number, new(joined), time.Time{})); !errors.Is(err, step.want) {
 			t.Errorf("part %d: %v, want %v", step.number, err, step.want)
 		}
 	}
 	if err := o.abort("a", a); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.addPart("b", b, newPart(2, nil, time.Time{})); err != nil || o.parts != 2 {
+	if err := o.addPart("b", b, newPart(2, new(joined), time.Time{})); err != nil || o.parts != 2 {
 		t.Errorf("%v, %d parts", err, o.parts)
 	}
 

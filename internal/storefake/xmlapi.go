@@ -27,10 +27,10 @@ type xmlAPI struct {
 	maxMeta      int    // bytes of names and values
 	minPart      int64  // bytes of a part that others follow
 
-	conditions []string                                            // standard headers that it takes for conditions on what is written
-	digests    func(h http.Header, body []byte) error              // holds a body to what the request says of it
-	receipt    func(h http.Header, r *http.Request, stored []byte) // tells of bytes that were stored
-	about      func(h http.Header, o *object)                      // tells of an object
+	conditions []string                                             // standard headers that it takes for conditions on what is written
+	digests    func(h http.Header, body content) error              // holds a body to what the request says of it
+	receipt    func(h http.Header, r *http.Request, stored content) // tells of bytes that were stored
+	about      func(h http.Header, o *object)                       // tells of an object
 }
 
 const (
@@ -206,7 +206,7 @@ func (a *xmlAPI) partRange(r *http.Request, number string, obj *object) (*http.R
 		start = ends[n-2]
 	}
 	if start == ends[n-1] { // a range without bytes cannot be asked for
-		obj.data = nil
+		obj.data = new(joined)
 		return r, nil
 	}
 	r = r.Clone(r.Context())
@@ -343,7 +343,7 @@ func (a *xmlAPI) removeMany(w http.ResponseWriter, r *http.Request, g *signer.Gr
 		return err
 	}
 	var list deletion
-	if err := readXML(w, r, g, a.digests, &list); err != nil {
+	if err := a.store.readXML(w, r, g, a.digests, &list); err != nil {
 		return err
 	}
 	if len(list.Object) == 0 || len(list.Object) > maxList {
@@ -372,19 +372,19 @@ func (a *xmlAPI) removeMany(w http.ResponseWriter, r *http.Request, g *signer.Gr
 
 // readXML reads a request that is a document, and holds it to its digests. Nothing of it is done unless all of it is what was
 // signed. It does not count as stored: a store that is full can still delete.
-func readXML(w http.ResponseWriter, r *http.Request, g *signer.Grant, check func(http.Header, []byte) error, v any) error {
+func (s *Store) readXML(w http.ResponseWriter, r *http.Request, g *signer.Grant, check func(http.Header, content) error, v any) error {
 	size, err := bodySize(r, g, maxXML)
 	if err != nil {
 		return err
 	}
-	data, err := readSigned(w, r, g, size)
+	data, err := s.readSigned(w, r, g, size)
 	if err != nil {
 		return err
 	}
 	if err := check(r.Header, data); err != nil {
 		return err
 	}
-	if xml.Unmarshal(data, v) != nil {
+	if xml.NewDecoder(open(data)).Decode(v) != nil {
 		return errXML
 	}
 	return nil

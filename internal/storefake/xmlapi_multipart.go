@@ -230,7 +230,7 @@ func (a *xmlAPI) complete(w http.ResponseWriter, r *http.Request, g *signer.Gran
 	}
 	id := g.Query.Get("uploadId")
 	var list completion
-	if err := readXML(w, r, g, checkMD5, &list); err != nil {
+	if err := a.store.readXML(w, r, g, checkMD5, &list); err != nil {
 		return err
 	}
 	if len(list.Part) == 0 || len(list.Part) > maxParts {

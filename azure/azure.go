@@ -99,6 +99,7 @@ const (
 
 // A Signer makes SAS and signs requests for one account. It is safe for concurrent use. Make it once.
 type Signer struct {
+	config    Config
 	endpoint  endpoint
 	container string
 	version   string
@@ -148,6 +149,7 @@ func New(c Config) (*Signer, error) {
 		return nil, err
 	}
 	return &Signer{
+		config:    c,
 		endpoint:  e,
 		container: c.Container,
 		version:   version,
@@ -164,6 +166,14 @@ func checkVersion(op pipeline.Op, version string) error {
 		return op.Errorf(signer.ErrRequest, "Version", "%q is no service version from %s on; leave it empty for %s", version, v2012, DefaultVersion)
 	}
 	return nil
+}
+
+// At returns a Signer that signs as s does for another endpoint: the public name, say, in front of a store which the service itself
+// reaches by an internal one. Both mean what they mean in Config, a nil endpoint Azure's own. The error is that of New.
+func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, error) {
+	c := s.config
+	c.Endpoint, c.Addressing = endpoint, addressing
+	return New(c)
 }
 
 // Capabilities implements signer.Capable. What only a user delegation key can do counts if Config.Keys is one, and not a source of
@@ -208,10 +218,11 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 	return p, nil
 }
 
-// setBlobType adds the header without which a new blob is refused.
+// setBlobType adds the header without which a new blob is refused. A copy does not need it, and is another operation with it: Put
+// Blob From URL, which is done when it is answered, and not Copy Blob, which takes a blob of any size.
 func setBlobType(p *signer.Presigned, query url.Values) {
 	const name = "X-Ms-Blob-Type"
-	if p.Method == http.MethodPut && !query.Has("comp") && p.Header[name] == nil {
+	if p.Method == http.MethodPut && !query.Has("comp") && p.Header[name] == nil && p.Header["X-Ms-Copy-Source"] == nil {
 		pipeline.SetHeader(&p.Header, name, []string{"BlockBlob"})
 	}
 }

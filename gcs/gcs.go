@@ -85,6 +85,7 @@ type Config struct {
 
 // A Signer signs requests to Cloud Storage. It is safe for concurrent use.
 type Signer struct {
+	config   Config
 	endpoint endpoint
 	bucket   string
 	home     *target // for bucket; nil if there is none
@@ -133,6 +134,7 @@ func New(c Config) (*Signer, error) {
 		return nil, err
 	}
 	s := &Signer{
+		config:   c,
 		endpoint: e,
 		bucket:   c.Bucket,
 		home:     home,
@@ -145,6 +147,14 @@ func New(c Config) (*Signer, error) {
 		s.memory = newMemory()
 	}
 	return s, nil
+}
+
+// At returns a Signer that signs as s does for another endpoint: the public name, say, in front of a store which the service itself
+// reaches by an internal one. Both mean what they mean in Config, a nil endpoint Google's own. The error is that of New.
+func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, error) {
+	c := s.config
+	c.Endpoint, c.Addressing = endpoint, addressing
+	return New(c)
 }
 
 // Capabilities implements signer.Capable.

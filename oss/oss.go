@@ -87,6 +87,7 @@ type Config struct {
 
 // A Signer signs requests to OSS. It is safe for concurrent use. Make it once, it caches signing keys.
 type Signer struct {
+	config     Config
 	endpoint   endpoint
 	bucket     string
 	home       *target          // for bucket; nil if there is none
@@ -109,7 +110,8 @@ var (
 // New returns a Signer. It reports all that is wrong with c, joined.
 func New(c Config) (*Signer, error) {
 	op := pipeline.Op{Backend: "oss", Name: "new"}
-	s := &Signer{bucket: c.Bucket, source: c.Credentials, keys: sigv4.NewCache(family().NewKey),
+	c.AdditionalHeaders = slices.Clone(c.AdditionalHeaders)
+	s := &Signer{config: c, bucket: c.Bucket, source: c.Credentials, keys: sigv4.NewCache(family().NewKey),
 		limits: pipeline.Limits{Max: maxExpires, Backdate: pipeline.Backdate(c.Backdate, 0)}}
 	var errEndpoint, errBucket, errHeaders, errCredentials error
 	s.endpoint, errEndpoint = newEndpoint(op, &c)
@@ -157,6 +159,14 @@ func additionalHeaders(op pipeline.Op, names []string) (list []string, err error
 		}
 	}
 	return list, errors.Join(errs...)
+}
+
+// At returns a Signer that signs as s does for another endpoint: the public name, say, in front of a store which the service itself
+// reaches by an internal one. Both mean what they mean in Config, a nil endpoint OSS's own. The error is that of New.
+func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, error) {
+	c := s.config
+	c.Endpoint, c.Addressing = endpoint, addressing
+	return New(c)
 }
 
 // Capabilities implements signer.Capable.

@@ -29,6 +29,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,6 +87,7 @@ const DefaultBackdate = 30 * time.Second
 
 // A Signer signs requests to S3. It is safe for concurrent use. Make it once, it caches signing keys.
 type Signer struct {
+	config   Config
 	endpoint endpoint
 	bucket   string
 	home     *target          // for bucket; nil if there is none
@@ -128,7 +130,9 @@ func New(c Config) (*Signer, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	c.RegionSet = slices.Clone(c.RegionSet)
 	return &Signer{
+		config:   c,
 		endpoint: e,
 		bucket:   c.Bucket,
 		home:     home,
@@ -139,6 +143,14 @@ func New(c Config) (*Signer, error) {
 		keys:     sigv4.NewCache(family().NewKey),
 		keys4a:   sync.OnceValue(newCache4a),
 	}, nil
+}
+
+// At returns a Signer that signs as s does for another endpoint: the public name, say, in front of a store which the service itself
+// reaches by an internal one. Both mean what they mean in Config, a nil endpoint Amazon's own. The error is that of New.
+func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, error) {
+	c := s.config
+	c.Endpoint, c.Addressing = endpoint, addressing
+	return New(c)
 }
 
 // Capabilities implements signer.Capable.

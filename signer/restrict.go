@@ -253,7 +253,7 @@ func (f *refusals) life(l *Limits, expires, window time.Duration) {
 // copySource reports whether a header names an object that a request reads.
 func copySource(name string) bool {
 	low := strings.ToLower(name)
-	return strings.HasSuffix(low, "-copy-source") || low == "x-oss-symlink-target"
+	return strings.HasSuffix(low, "-copy-source") || strings.HasSuffix(low, "-rename-source") || low == "x-oss-symlink-target"
 }
 
 func oneOf(values []string) string {

@@ -583,7 +583,7 @@ func TestWalkReaches(t *testing.T) {
 	}
 
 	u := warm(t)
-	if got := reached(u.signer, []string{plantedID}); len(got) != 1 {
+	if got := reached(u.signer, []string{plantedID}); len(got) != 2 { // as configured, and as checked
 		t.Errorf("the key id of a signer is found at %q; does the walk still reach its credentials?", got)
 	}
 }

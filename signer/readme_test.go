@@ -55,18 +55,21 @@ import (
 	"github.com/cloudsigner/cloudsigner/s3/awssdk"
 	"github.com/cloudsigner/cloudsigner/signer"
 	"github.com/cloudsigner/cloudsigner/signer/explain"
+	"github.com/cloudsigner/cloudsigner/signer/upload"
 )
 
 var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.Credentials, awscreds.FromEnvironment, awssdk.Config, json.NewEncoder, fmt.Println, io.Copy, slog.Error, url.Parse, os.Getenv, time.Hour,
-	azure.New, cdn.New, clock.System, gcs.New, oss.New, s3.New, explain.Explain}
+	azure.New, cdn.New, clock.System, gcs.New, oss.New, s3.New, explain.Explain, upload.New}
 `
 	// What a block takes from elsewhere, and what it may leave unused.
 	const frame = `
 func block%d(ctx context.Context, w http.ResponseWriter, req *http.Request, resp *http.Response, endpoint, baseURL *url.URL, file, secret, body []byte,
 	id, base64Key string, credentials, creds s3.Credentials, old, next cdn.Key, trace signer.Trace, cfg aws.Config, credential azcore.TokenCredential, provider alioss.CredentialsProvider,
-	s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, presign any, until time.Time, known bool) error {
+	s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, presign any, until time.Time, known bool, size int64,
+	limited signer.Signer, get, head, part *signer.Presigned) error {
 	{
 %s
+		_, _, _, _ = limited, get, head, part
 		_, _, _, _, _, _, _ = s, v, p, client, presign, until, known
 	}
 	return nil

@@ -48,6 +48,7 @@ type MediaSigner struct {
 
 var (
 	_ signer.Signer           = (*MediaSigner)(nil)
+	_ signer.Capable          = (*MediaSigner)(nil)
 	_ signer.RequestPresigner = (*MediaSigner)(nil)
 )
 
@@ -81,6 +82,11 @@ func mediaTokenParameter(op pipeline.Op, name string) (string, error) {
 			"%q cannot be one: 1 to 64 letters, digits, dashes and underscores, and no parameter of a signature", name)
 	}
 	return name, nil
+}
+
+// Capabilities implements signer.Capable. It is what Presign can do; Token holds its holder to headers and addresses, too.
+func (s *MediaSigner) Capabilities() signer.Capabilities {
+	return signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
 }
 
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -728,5 +729,39 @@ func TestMediaGrantsOverrides(t *testing.T) {
 	}
 	if g, err := newMediaVerifier(t).Verify(t.Context(), httptest.NewRequest("GET", u, nil)); err != nil || g.Response != (signer.ResponseHeaders{}) {
 		t.Errorf("a prefix grants %+v, %v", g, err)
+	}
+}
+
+// What a MediaSigner says that it can do is signed and held to by the verifier, and the rest is refused.
+func TestMediaCapabilities(t *testing.T) {
+	s := newMediaSigner(t)
+	c := s.Capabilities()
+	if want := (signer.Capabilities{Methods: []string{"GET", "HEAD"}, Query: true, Prefix: true}); !reflect.DeepEqual(c, want) {
+		t.Fatalf("%+v", c)
+	}
+	r := signer.Request{Key: "cat.jpg", Expires: time.Hour}
+	for name, edit := range map[string]func(*signer.Request){
+		"PUT":      func(r *signer.Request) { r.Method = "PUT" },
+		"Header":   func(r *signer.Request) { r.Header = http.Header{"Content-Type": {"image/png"}} },
+		"Response": func(r *signer.Request) { r.Response.ContentType = "image/png" },
+		"SourceIP": func(r *signer.Request) { r.SourceIP = netip.MustParsePrefix("192.0.2.1/32") },
+	} {
+		asked := r
+		edit(&asked)
+		if _, err := s.Presign(t.Context(), asked); !errors.Is(err, signer.ErrUnsupported) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r.Query = url.Values{"width": {"100"}}
+	p, err := s.Presign(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newMediaVerifier(t)
+	if _, err := v.Verify(t.Context(), httptest.NewRequest("GET", p.URL, nil)); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.Verify(t.Context(), httptest.NewRequest("GET", strings.Replace(p.URL, "width=100", "width=101", 1), nil)); !errors.Is(err, signer.ErrMismatch) {
+		t.Errorf("another parameter: %v", err)
 	}
 }

@@ -32,7 +32,8 @@ type Limits struct {
 	Params []string
 
 	// Headers are those that PUT, POST and PATCH must have, and the values of which they must have one: {"Content-Type": {"image/png",
-	// "image/jpeg"}}. No values at all allow every one. They must be enforced, not only sent. A form has fields for them.
+	// "image/jpeg"}}. No values at all allow every one. They must be enforced, not only sent. A form has fields for them. Others may be
+	// there too, but those that give somebody else access (x-amz-acl and the like) only if they are named here.
 	Headers http.Header
 
 	// Audit, if it is there, is told of everything that is asked for, whether it is signed or not, before the caller is. It must not
@@ -131,6 +132,9 @@ func (s *restricted) presign(ctx context.Context, r Request) (*Presigned, error)
 		if copySource(name) {
 			f.add("Header", "%s would read another object", name)
 		}
+		if grants(name) && !has(s.limits.Headers, name) {
+			f.add("Header", "%s would give others access, and is not among the headers that are named", name)
+		}
 	}
 	for name, allowed := range s.limits.Headers {
 		if method != http.MethodPut && method != http.MethodPost && method != http.MethodPatch {
@@ -180,6 +184,11 @@ func (s *restrictedPost) presignPost(ctx context.Context, p Policy) (*Form, erro
 	f.method(&s.limits, http.MethodPost)
 	f.place(&s.limits, p.Bucket, p.Key+p.KeyPrefix)
 	f.life(&s.limits, p.Expires, 0)
+	for _, name := range fieldNames(&p) {
+		if grants(name) && !has(s.limits.Headers, name) {
+			f.add("Fields", "%s would give others access, and is not among the headers that are named", name)
+		}
+	}
 	for name, allowed := range s.limits.Headers {
 		values := []string{}
 		if p.ContentType != "" && strings.EqualFold(name, "Content-Type") {
@@ -254,6 +263,23 @@ func (f *refusals) life(l *Limits, expires, window time.Duration) {
 func copySource(name string) bool {
 	low := strings.ToLower(name)
 	return strings.HasSuffix(low, "-copy-source") || strings.HasSuffix(low, "-rename-source") || low == "x-oss-symlink-target"
+}
+
+// grants reports whether a header, or a field of a form, gives access to an object to others.
+func grants(name string) bool {
+	low := strings.ToLower(name)
+	return low == "acl" || strings.HasSuffix(low, "-acl") || strings.Contains(low, "-grant-") || low == "x-ms-blob-public-access"
+}
+
+// fieldNames are those of the fields that a form has, or may have.
+func fieldNames(p *Policy) (names []string) {
+	for _, field := range p.Fields {
+		names = append(names, field.Name)
+	}
+	for _, condition := range p.Conditions {
+		names = append(names, strings.TrimPrefix(condition.Field, "$"))
+	}
+	return names
 }
 
 func oneOf(values []string) string {

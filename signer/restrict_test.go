@@ -95,6 +95,12 @@ func TestRestrictRefuses(t *testing.T) {
 			Header: http.Header{"Content-Type": {"image/png"}, "X-Amz-Copy-Source": {"/payroll/x"}}}},
 		{"a copy in small letters", "Header", func(l *signer.Limits) { l.KeyPrefixes = nil }, signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1,
 			Header: http.Header{"Content-Type": {"image/png"}, "x-ms-copy-source": {"https://x"}}}},
+		{"access for all", "Header", nil, signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1,
+			Header: http.Header{"Content-Type": {"image/png"}, "X-Amz-Acl": {"public-read"}}}},
+		{"access for one, in small letters", "Header", nil, signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1,
+			Header: http.Header{"Content-Type": {"image/png"}, "x-amz-grant-full-control": {"id=x"}}}},
+		{"other access than is named", "Header", func(l *signer.Limits) { l.Headers = http.Header{"x-oss-object-acl": {"private"}} },
+			signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1, Header: http.Header{"X-Oss-Object-Acl": {"public-read"}}}},
 		{"a move", "Header", nil, signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1,
 			Header: http.Header{"Content-Type": {"image/png"}, "X-Ms-Rename-Source": {"/photos/secret/a"}}}},
 		{"a link", "Header", nil, signer.Request{Method: "PUT", Key: "uploads/a", Expires: 1, Header: http.Header{"Content-Type": {"image/png"}, "X-Oss-Symlink-Target": {"secret/a"}}}},
@@ -152,6 +158,12 @@ func TestRestrictRefusesForms(t *testing.T) {
 		"Fields":   func(p *signer.Policy, _ *signer.Limits) { p.ContentType = "" },
 		"Fields ":  func(p *signer.Policy, _ *signer.Limits) { p.ContentType, p.ContentTypePrefix = "", "image/" },
 		"Fields  ": func(p *signer.Policy, _ *signer.Limits) { p.ContentType = "text/html" },
+		"Fields   ": func(p *signer.Policy, _ *signer.Limits) {
+			p.Fields = []signer.Field{{Name: "acl", Value: "public-read"}}
+		},
+		"Fields    ": func(p *signer.Policy, _ *signer.Limits) {
+			p.Conditions = []signer.Condition{{Field: "X-Amz-Grant-Read", Op: "starts-with", Values: []string{""}}}
+		},
 	} {
 		p, l := good, uploads()
 		change(&p, &l)

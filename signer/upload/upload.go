@@ -75,7 +75,8 @@ type Config struct {
 // An Upload signs the requests of one upload. It holds no state of it, and is safe for concurrent use.
 //
 // What all requests but the first need is the session that Start's answer brought: the upload id, the resumable session's URL, or what
-// our blocks' names begin with. It is a signer.Secret, because Cloud Storage's lets everybody upload who has it.
+// our blocks' names begin with. It is a signer.Secret, because Cloud Storage's lets everybody upload who has it. Keep it where nobody
+// else writes: the steps of an upload to Cloud Storage go wherever its URL says.
 type Upload struct {
 	c    Config
 	plan Plan
@@ -280,7 +281,7 @@ func (u *Upload) Stored(ctx context.Context, client *http.Client, session signer
 				parts = append(parts, p)
 			}
 		}
-		if page.Next == 0 {
+		if page.Next == 0 || page.Next >= u.plan.Parts { // what comes behind them is none of ours, however much the store has of it
 			return parts, nil
 		}
 		after = page.Next

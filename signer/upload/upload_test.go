@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -525,6 +526,24 @@ func TestStoredPages(t *testing.T) {
 	}
 	if got := must(u.Stored(ctx, nil, session))(t); len(got) != 0 { // none of them is as planned
 		t.Errorf("%v", got)
+	}
+}
+
+// Pages are asked for until the plan's last part, even if the store has more of them without end.
+func TestStoredEnds(t *testing.T) {
+	u := must(upload.New(upload.Config{Signer: exampleSigner(), Protocol: upload.S3, Key: "k", Size: 15 << 20, PartSize: 5 << 20, Expires: time.Minute}))(t)
+	asked := 0
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		after, _ := strconv.Atoi(r.URL.Query().Get("part-number-marker"))
+		if asked++; after != asked-1 {
+			t.Errorf("page %d begins after %d", asked, after)
+		}
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(fmt.Sprintf("<ListPartsResult><IsTruncated>true</IsTruncated>"+
+			"<NextPartNumberMarker>%d</NextPartNumberMarker><Part><PartNumber>%d</PartNumber><Size>5242880</Size><ETag>e</ETag></Part></ListPartsResult>", asked, asked)))}, nil
+	})}
+	parts, err := u.Stored(t.Context(), client, signer.NewSecret([]byte("id")))
+	if err != nil || asked != 3 || !slices.Equal(numbers(parts), []int{1, 2, 3}) {
+		t.Errorf("%v, %v, asked %d times", parts, err, asked)
 	}
 }
 

@@ -222,8 +222,8 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 	return g
 }
 
-// claim reads the signature from where it is, and all parameters that it covers into w. Faults that leave something to check are collected in f; the error is for
-// requests without a signature of ours, or with two.
+// claim reads the signature from where it is, and all parameters that it covers into w. Faults that leave something to check are
+// collected in f; the error is for requests without a signature of ours, or with two.
 func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c claim, err error) {
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
 	query := readQuery(&w.Params, rawQuery)
@@ -357,8 +357,8 @@ func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) err
 	return nil
 }
 
-// canonicalise leaves the canonical request, for which claim has read the query, in w.Canonical. It names a header that was signed and is missing; the canonical
-// request is then that of what is there, as services show it.
+// canonicalise leaves the canonical request, for which claim has read the query, in w.Canonical. It names a header that was
+// signed and is missing; the canonical request is then that of what is there, as services show it.
 func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path string) (missing string, err error) {
 	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {
 		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)

@@ -5,8 +5,9 @@
 //	go run ./examples/upload -s3-endpoint http://127.0.0.1:7070 -s3-bucket films -azure-endpoint http://127.0.0.1:10000 \
 //	    -azure-account devstoreaccount1 -azure-container films   # and with these
 //
-// Large files go in parts, several at once: a part that fails is sent again with a URL that is signed anew, and an upload goes on after
-// a pause, a lost connection or a reload of the page. Each part's MD5 is signed with its URL, so that no store takes half of one. Small ones may go by a form whose policy limits their size.
+// Large files go in parts, several at once: a part that fails is sent again with a URL that is signed anew, and an upload goes on
+// after a pause, a lost connection or a reload of the page. Each part's MD5 is signed with its URL, so that no store takes half
+// of one. Small ones may go by a form whose policy limits their size.
 //
 // The stores of its own are one on loopback that speaks as S3, Cloud Storage, OSS and Azure, with credentials for the run, and its
 // objects in a directory for the run. Those of others need credentials from the environment (AWS_ACCESS_KEY_ID and

@@ -206,8 +206,8 @@ func impersonated(u string) string {
 }
 
 // SignBytes makes a function for storage.SignedURLOptions.SignBytes and for storage.PostPolicyV4Options.SignRawBytes, where
-// GoogleAccessID is the Key's ID. ctx is that of the signatures, because the SDK's function has none. The SDK signs V4 with RSA keys only:
-// for an HMAC key the function returns signer.ErrUnsupported.
+// GoogleAccessID is the Key's ID. ctx is that of the signatures, because the SDK's function has none. The SDK signs V4 with RSA
+// keys only: for an HMAC key the function returns signer.ErrUnsupported.
 func SignBytes(ctx context.Context, k gcs.Key) func([]byte) ([]byte, error) {
 	return func(text []byte) ([]byte, error) {
 		if k.Algorithm() != gcs.RSASHA256 {

@@ -79,9 +79,9 @@ func parseAccessToken(op pipeline.Op, answer []byte) (string, time.Time, error) 
 // MetadataToken makes a function for Config.Token that asks the metadata server for a token of the account that the program
 // runs as.
 //
-// host is the server's, with or without a port and without http://; "" means 169.254.169.254, and $GCE_METADATA_HOST is what Google's own clients
-// take instead. It must be link-local, loopback, or metadata.google.internal, because the server speaks http only. A nil client
-// means one without a proxy; c says when the token expires, nil for clock.System().
+// host is the server's, with or without a port and without http://; "" means 169.254.169.254, and $GCE_METADATA_HOST is what
+// Google's own clients take instead. It must be link-local, loopback, or metadata.google.internal, because the server speaks http
+// only. A nil client means one without a proxy; c says when the token expires, nil for clock.System().
 //
 // https://docs.cloud.google.com/compute/docs/access/authenticate-workloads#applications
 func MetadataToken(client *http.Client, host string, c clock.Clock) func(ctx context.Context) (token string, expires time.Time, err error) {

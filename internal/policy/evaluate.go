@@ -40,8 +40,8 @@ func FieldsOf(list []signer.Field) (Fields, error) {
 	return fields, nil
 }
 
-// Read parses the field policy. It takes exactly what the providers' documentation has: standard base64, one expiration in UTC, one list of
-// conditions.
+// Read parses the field policy. It takes exactly what the providers' documentation has: standard base64, one expiration in UTC,
+// one list of conditions.
 func Read(encoded string) (*Document, error) {
 	text, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which decoders pass over

@@ -15,9 +15,9 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer"
 )
 
-// azureDialect is what Azure Blob Storage says to Put, Get and Delete Blob, to Put Block, Put Block List and Get Block List, to List Blobs and to
-// a question for the container. Whatever else a request asks for is NotImplemented, never passed over. The account stands in the path,
-// as with Azurite.
+// azureDialect is what Azure Blob Storage says to Put, Get and Delete Blob, to Put Block, Put Block List and Get Block List, to
+// List Blobs and to a question for the container. Whatever else a request asks for is NotImplemented, never passed over. The
+// account stands in the path, as with Azurite.
 //
 // https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-rest-api
 type azureDialect struct {

@@ -90,8 +90,8 @@ func checkPart(p *part, named []element) error {
 	return nil
 }
 
-// checkWhole holds an object to the checksums that are named in the request to complete it: of its bytes, or of the
-// checksums of its parts, which S3 writes with the number of parts behind it and minio-go without. The request's own body has no checksums.
+// checkWhole holds an object to the checksums that are named in the request to complete it: of its bytes, or of the checksums of
+// its parts, which S3 writes with the number of parts behind it and minio-go without. The request's own body has no checksums.
 func checkWhole(h http.Header, obj *object, parts []*part) error {
 	for algorithm, value := range checksums(h) {
 		sum := checksum(algorithm)

@@ -10,9 +10,9 @@
 //	complete, err := u.Complete(ctx, session, parts)
 //	etag, err := complete.Do(ctx, nil)
 //
-// The page sends parts, and nothing of them passes through the server. A part's URL is signed when it is asked for, so that it need
-// not live as long as the upload does: a page that is refused with 403 (400 by Cloud Storage) asks for the part again. The other requests are small. A
-// Step is one of them, which the server can Do, or hand on as it stands.
+// The page sends parts, and nothing of them passes through the server. A part's URL is signed when it is asked for, so that it
+// need not live as long as the upload does: a page that is refused with 403 (400 by Cloud Storage) asks for the part again. The
+// other requests are small. A Step is one of them, which the server can Do, or hand on as it stands.
 //
 // # What is held to what
 //

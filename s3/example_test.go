@@ -57,11 +57,15 @@ func ExampleSigner_Presign_window() {
 		log.Fatal(err)
 	}
 	request := signer.Request{Key: "cat.jpg", Expires: 4 * time.Hour, Window: time.Hour}
-	first, _ := s.Presign(context.Background(), request)
-	now = noon.Add(59 * time.Minute)
-	second, _ := s.Presign(context.Background(), request)
-	now = noon.Add(60 * time.Minute)
-	third, _ := s.Presign(context.Background(), request)
+	presign := func(at time.Time) *signer.Presigned {
+		now = at
+		p, err := s.Presign(context.Background(), request)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return p
+	}
+	first, second, third := presign(noon), presign(noon.Add(59*time.Minute)), presign(noon.Add(60*time.Minute))
 	fmt.Println(first.URL == second.URL, second.URL == third.URL, first.StableUntil.Format(time.TimeOnly))
 	// Output: true false 13:00:00
 }

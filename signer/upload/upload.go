@@ -104,7 +104,7 @@ func New(c Config) (*Upload, error) {
 	var err error
 	u := &Upload{c: c}
 	if c.Protocol < S3 || c.Protocol > Azure {
-		bad("Protocol", "%d is none; take S3, OSS, GCS, GCSMultipart or Azure", int(c.Protocol))
+		bad("Protocol", "%d is no protocol; take S3, OSS, GCS, GCSMultipart or Azure", int(c.Protocol))
 	} else if u.plan, err = newPlan(op, c.Protocol, c.Version, c.Size, c.PartSize); err != nil {
 		errs = append(errs, err)
 	}
@@ -161,7 +161,11 @@ func (u *Upload) Start(ctx context.Context) (*Step[signer.Secret], error) {
 func (u *Upload) presign(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
 	r.Bucket, r.Key, r.Expires, r.AllowShorter = u.c.Bucket, u.c.Key, u.c.Expires, u.c.AllowShorter
 	r.BestEffort = u.c.Protocol == Azure // a SAS of most versions signs no parameters, and says so in NotEnforced
-	return u.c.Signer.Presign(ctx, r)
+	p, err := u.c.Signer.Presign(ctx, r)
+	if errors.Is(err, signer.ErrUnsupported) {
+		err = opOf("presign").Errorf(signer.ErrUnsupported, "Signer", "it cannot sign what an upload to %v needs; is it of that backend? %w", u.c.Protocol, err)
+	}
+	return p, err
 }
 
 // sessionURL is the request that a session of Cloud Storage takes without a signature. It has no ExpiresAt: the session

@@ -469,6 +469,12 @@ func TestStepErrors(t *testing.T) {
 	if _, err := must(upload.New(config))(t).Start(ctx); !errors.Is(err, signer.ErrLifetime) {
 		t.Errorf("%v", err)
 	}
+	// A Signer of another backend is asked for.
+	key := must(azure.SharedKey("account", "bm90IGEgc2VjcmV0"))(t)
+	config.Expires, config.Signer = time.Minute, must(azure.New(azure.Config{Account: "account", Container: "films", Keys: key}))(t)
+	if _, err := must(upload.New(config))(t).Start(ctx); !errors.Is(err, signer.ErrUnsupported) || !strings.Contains(err.Error(), "an upload to S3 needs; is it of that backend?") {
+		t.Errorf("%v", err)
+	}
 }
 
 // Blocks of one upload have names of one length, which no other upload has.

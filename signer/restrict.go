@@ -28,7 +28,8 @@ type Limits struct {
 	KeyPrefixes []string
 
 	// Params are the names of Request.Query that may be there, as they are written; nil allows none. Some are operations of their own
-	// (acl, policy, uploads), and x-oss-process can write to another bucket.
+	// (acl, policy, uploads), and x-oss-process can write to another bucket. Package signer/upload asks for uploads, uploadId, partNumber
+	// and part-number-marker, at Azure for comp, blockid and blocklisttype.
 	Params []string
 
 	// Headers are those that PUT, POST and PATCH must have, and the values of which they must have one: {"Content-Type": {"image/png",

@@ -54,7 +54,7 @@ func openBrowserWith(t *testing.T, long time.Duration, expected func(*log.Entry)
 		lacking(t, fmt.Errorf("there is no Chromium; apt-get install chromium"))
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.WindowSize(1000, 900), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
+		chromedp.WindowSize(1000, 900), chromedp.UserDataDir(profileDir(t)), chromedp.Flag("disable-dev-shm-usage", true))
 	options = append(options, more...)
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
@@ -76,6 +76,22 @@ func openBrowserWith(t *testing.T, long time.Duration, expected func(*log.Entry)
 		t.Fatal(err)
 	}
 	return ctx
+}
+
+// profileDir is a directory for a browser, whose processes go on writing for a moment when the first of them has ended.
+func profileDir(t *testing.T) string {
+	t.Helper()
+	dir := must(os.MkdirTemp("", "e2e-browser-"))(t)
+	t.Cleanup(func() {
+		err := os.RemoveAll(dir)
+		for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); err = os.RemoveAll(dir) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // startProgram builds and starts one of the examples, and returns the URL that it says it serves.

@@ -22,6 +22,8 @@ const maxCopySource = 2048
 func CopySource(source *signer.Presigned) (string, error) {
 	op := pipeline.Op{Backend: "azure", Name: "copy source"}
 	switch {
+	case source == nil:
+		return "", op.Errorf(signer.ErrRequest, "source", "it is nil; presign a GET of the source")
 	case source.Method != http.MethodGet:
 		return "", op.Errorf(signer.ErrRequest, "source", "it is for %s; presign a GET of the source", source.Method)
 	case len(source.Header) > 0:

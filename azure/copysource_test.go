@@ -16,6 +16,8 @@ func TestCopySource(t *testing.T) {
 	if got, err := azure.CopySource(&signer.Presigned{Method: "GET", URL: source}); err != nil || got != source {
 		t.Errorf("%q, %v", got, err)
 	}
+	_, err := azure.CopySource(nil)
+	wantError(t, err, signer.ErrRequest, "source")
 	for _, p := range []signer.Presigned{
 		{Method: "HEAD", URL: source},
 		{Method: "GET", URL: source, Header: http.Header{"X-Ms-Range": {"bytes=0-1"}}},

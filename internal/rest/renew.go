@@ -80,6 +80,10 @@ func (r *Renewer[V]) next(ctx context.Context) (V, error) {
 	return none, err
 }
 
+// patienceAhead is how long a fetch may take for which nobody waits: longer than all attempts of a Client. What a fetch calls besides,
+// such as a caller's function for tokens, may know no end of its own.
+const patienceAhead = 2 * time.Minute
+
 // renewAhead renews the lease while the old one is used. Nobody waits for it, so a panic of fetch is kept for who asks when there is
 // no lease any more.
 func (r *Renewer[V]) renewAhead(ctx context.Context) {
@@ -89,6 +93,8 @@ func (r *Renewer[V]) renewAhead(ctx context.Context) {
 			r.settle(r.newest.Load())
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, patienceAhead)
+	defer cancel()
 	_, _ = r.flight.Do(ctx, struct{}{}, r.next) // the result is in r.newest
 }
 

@@ -114,6 +114,32 @@ func TestRenewerLateCaller(t *testing.T) {
 	}
 }
 
+// A fetch that hangs in the background, where nobody's ctx ends it, ends nevertheless: who needs a lease later is not made to wait for it.
+func TestRenewerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetched := 0
+		r := NewRenewer(time.Now, func(ctx context.Context) (Lease[int], error) {
+			if fetched++; fetched == 2 {
+				<-ctx.Done()
+				return Lease[int]{}, ctx.Err()
+			}
+			return Lease[int]{fetched, time.Now(), time.Now().Add(time.Hour)}, nil
+		})
+		for _, at := range []time.Duration{0, 40 * time.Minute, 30 * time.Minute} {
+			time.Sleep(at)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if got, err := r.Get(ctx, time.Now()); err != nil {
+				t.Fatalf("%v after the last: %d, %v", at, got, err)
+			}
+			synctest.Wait()
+		}
+		if fetched != 3 {
+			t.Errorf("fetched %d times", fetched)
+		}
+	})
+}
+
 func TestRenewerHitDoesNotAllocate(t *testing.T) {
 	_, r := newGranter()
 	get := func() {

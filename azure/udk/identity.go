@@ -28,7 +28,7 @@ type ManagedIdentity struct {
 	Endpoint *url.URL
 	Header   signer.Secret
 
-	// Client sends the requests; nil means one without a proxy. Redirects are not followed, whatever it says.
+	// Client sends the requests, without a proxy unless it has a Transport; nil is fine. Redirects are not followed, whatever it says.
 	Client *http.Client
 
 	// Clock tells when a token whose life is told in seconds expires; nil means clock.System().

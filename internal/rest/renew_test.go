@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -163,5 +164,21 @@ func TestNear(t *testing.T) {
 		if Near(host) {
 			t.Errorf("%q is not near", host)
 		}
+	}
+}
+
+// What a metadata service says goes by no proxy of the environment, which http.DefaultTransport would ask, also with a Client that sets
+// a timeout alone. One with a Transport of its own is left to that.
+func TestDirect(t *testing.T) {
+	given := &http.Client{Timeout: time.Second}
+	for _, c := range []*http.Client{nil, given} {
+		direct := Direct(c)
+		if transport, ok := direct.Transport.(*http.Transport); !ok || transport.Proxy != nil || c != nil && direct.Timeout != c.Timeout {
+			t.Errorf("%+v became %+v", c, direct)
+		}
+	}
+	own := &http.Client{Transport: http.DefaultTransport}
+	if Direct(own).Transport != http.DefaultTransport || given.Transport != nil {
+		t.Error("the caller's client was changed")
 	}
 }

@@ -75,13 +75,17 @@ func CheckMetadata(op pipeline.Op, u *url.URL, more ...string) error {
 	return nil
 }
 
-// Direct returns c, or if it is nil a client that goes by no proxy, as metadata services want to be asked: what a proxy is told about
-// is another machine's.
+// Direct returns c if it has a Transport, and otherwise a client like it that goes by no proxy, as metadata services want to be asked:
+// what a proxy is told about is another machine's, and it would read the credentials.
 func Direct(c *http.Client) *http.Client {
-	if c == nil {
-		c = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	direct := new(http.Client)
+	if c != nil {
+		*direct = *c
 	}
-	return c
+	if direct.Transport == nil {
+		direct.Transport = &http.Transport{DisableKeepAlives: true}
+	}
+	return direct
 }
 
 // TokenOK reports whether a token can stand in a header (RFC 6750, 2.1, and a little more).

@@ -43,7 +43,7 @@ type Config struct {
 	// Endpoint is the instance metadata service's; nil means http://100.100.100.200.
 	Endpoint *url.URL
 
-	// Client sends the requests; nil means one without a proxy. Redirects are not followed, whatever it says.
+	// Client sends the requests, without a proxy unless it has a Transport; nil is fine. Redirects are not followed, whatever it says.
 	Client *http.Client
 
 	// Clock says when credentials end; nil means clock.System().

@@ -44,8 +44,8 @@ import (
 
 // Options are common to all sources. The zero Options are what most programs want.
 type Options struct {
-	// Client sends the requests. nil means http.DefaultClient for STS, and for what is next door one without a proxy. Redirects are
-	// not followed, whatever it says.
+	// Client sends the requests. nil means http.DefaultClient for STS. What is next door is asked without a proxy, unless Client has a
+	// Transport. Redirects are not followed, whatever it says.
 	Client *http.Client
 
 	// Clock says when credentials end; nil means clock.System().

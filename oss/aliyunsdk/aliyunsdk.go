@@ -33,6 +33,8 @@ package aliyunsdk
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +65,9 @@ type source struct {
 	provider aliyun.CredentialsProvider
 	last     atomic.Pointer[conversion]
 }
+
+// Format hides the provider, which may be the strings themselves.
+func (s *source) Format(f fmt.State, verb rune) { io.WriteString(f, "credentials of the OSS SDK") }
 
 // A conversion is made once of the same strings.
 type conversion struct {

@@ -2,6 +2,7 @@ package aliyunsdk
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -110,4 +111,16 @@ func TestEnvironment(t *testing.T) {
 	assert.Equal(t, "LTAIenv", c.AccessKeyID)
 	assert.Equal(t, "secret of the environment", string(c.AccessKeySecret.Reveal()))
 	assert.True(t, c.SecurityToken.IsZero())
+}
+
+// bare is a provider that is a value, which fmt prints to the last field.
+type bare struct{ keys }
+
+func (b bare) GetCredentials() aliyun.Credentials { return &b.keys }
+
+func TestPrintsNoSecret(t *testing.T) {
+	source := Credentials(bare{keys{"LTAItest", "planted secret", "planted token"}})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		assert.NotContains(t, fmt.Sprintf(verb, source), "planted", verb)
+	}
 }

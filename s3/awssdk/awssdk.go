@@ -30,6 +30,8 @@ package awssdk
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -112,6 +114,9 @@ type source struct {
 	last     last
 	renewed  atomic.Int64 // in nanoseconds since 1970: when new credentials were asked for before their time
 }
+
+// Format hides the provider, which may be the strings themselves.
+func (s *source) Format(f fmt.State, verb rune) { io.WriteString(f, "credentials of the AWS SDK") }
 
 // A cache can be told to forget what it has, such as an aws.CredentialsCache.
 type cache interface{ Invalidate() }

@@ -253,3 +253,15 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 type resolver struct{ awss3.EndpointResolverV2 }
+
+// bare is a provider that is a value, as the SDK's static one is; fmt prints it to the last field.
+type bare struct{ value aws.Credentials }
+
+func (b bare) Retrieve(context.Context) (aws.Credentials, error) { return b.value, nil }
+
+func TestPrintsNoSecret(t *testing.T) {
+	source := Credentials(bare{aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "planted secret", SessionToken: "planted token"}})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		assert.NotContains(t, fmt.Sprintf(verb, source), "planted", verb)
+	}
+}

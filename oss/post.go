@@ -3,6 +3,8 @@ package oss
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/internal/pipeline"
@@ -16,6 +18,9 @@ import (
 //
 // https://help.aliyun.com/en/oss/developer-reference/signature-version-4-recommend
 // https://help.aliyun.com/en/oss/developer-reference/postobject
+
+// paramType is the field that decides the type of an object.
+const paramType = "x-oss-content-type"
 
 var (
 	_ signer.PostSigner   = (*Signer)(nil)
@@ -42,6 +47,10 @@ func dialect() *policy.Dialect {
 // PresignPost signs a form for uploads from a browser. See signer.Policy for what can be asked; OSS alone has the conditions "in"
 // and "not-in".
 //
+// OSS takes the type of the object from the field x-oss-content-type, then from the file's part, which browsers write, and only then from
+// Content-Type. A ContentType, and a Content-Type among Fields, is therefore in the form under both names. A ContentTypePrefix, and a
+// condition on Content-Type, bind nothing else than that field; put a condition on x-oss-content-type, and let the page send it.
+//
 // The form works for at most seven days, and for at most twelve hours with a security token, like a URL (ErrLifetime).
 func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form, error) {
 	op := pipeline.Op{Backend: "oss", Name: "presign post"}
@@ -50,6 +59,7 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 	if bucket == "" {
 		bucket = s.bucket
 	}
+	fixType(&p)
 	t, err := s.endpoint.target(op, bucket)
 	if err := errors.Join(d.Check(op, &p), err); err != nil {
 		return nil, err
@@ -83,6 +93,21 @@ func (s *Signer) PresignPost(ctx context.Context, p signer.Policy) (*signer.Form
 		ExpiresAt: pipeline.Time(w.Plan.End),
 		LimitedBy: w.Plan.LimitedBy,
 	}, nil
+}
+
+// fixType says an exact type once more, in the field that goes before all others. If there is such a field with another type, the policy
+// has it twice, and is refused for it.
+func fixType(p *signer.Policy) {
+	exact := p.ContentType
+	for _, f := range p.Fields {
+		if strings.EqualFold(f.Name, "content-type") {
+			exact = f.Value
+		}
+	}
+	same := func(f signer.Field) bool { return strings.EqualFold(f.Name, paramType) && f.Value == exact }
+	if exact != "" && !slices.ContainsFunc(p.Fields, same) {
+		p.Fields = append(slices.Clone(p.Fields), signer.Field{Name: paramType, Value: exact})
+	}
 }
 
 // VerifyPost checks a form. See signer.PostVerifier for its contract.

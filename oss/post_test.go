@@ -84,6 +84,34 @@ func TestPresignPost(t *testing.T) {
 	}
 }
 
+// A form's type holds whatever its holder adds: OSS looks at x-oss-content-type first, then at the file's part, at Content-Type last.
+// https://www.alibabacloud.com/help/en/oss/developer-reference/postobject
+func TestPresignPostFixesType(t *testing.T) {
+	const first = "x-oss-content-type"
+	for what, p := range map[string]signer.Policy{
+		"ContentType": {ContentType: "image/png"},
+		"a field":     {Fields: []signer.Field{{Name: "Content-Type", Value: "image/png"}}},
+		"both fields": {Fields: []signer.Field{{Name: "content-type", Value: "image/png"}, {Name: first, Value: "image/png"}}},
+	} {
+		p.Key, p.MaxBytes, p.Expires = "k", 1, time.Hour
+		given := slices.Clone(p.Fields)
+		form := presignPost(t, newSigner(t), p)
+		if field(form, first) != "image/png" || strings.Count(policyOf(t, form), `{"x-oss-content-type":"image/png"}`) != 1 || !slices.Equal(p.Fields, given) {
+			t.Errorf("%s: %s", what, policyOf(t, form))
+		}
+		if _, err := newVerifier(t).VerifyPost(ctx, posted(form, first, "text/html")); !errors.Is(err, signer.ErrPolicy) {
+			t.Errorf("%s: %v", what, err)
+		}
+		p.Fields = append(slices.DeleteFunc(p.Fields, func(f signer.Field) bool { return f.Name == first }), signer.Field{Name: "X-Oss-Content-Type", Value: "text/html"})
+		if _, err := newSigner(t).PresignPost(ctx, p); !errors.Is(err, signer.ErrRequest) {
+			t.Errorf("%s, and another type in the field that goes before it: %v", what, err)
+		}
+	}
+	if form := presignPost(t, newSigner(t), signer.Policy{Key: "k", MaxBytes: 1, Expires: time.Hour}); strings.Contains(policyOf(t, form), "type") {
+		t.Errorf("no type: %s", policyOf(t, form))
+	}
+}
+
 func TestVerifyPost(t *testing.T) {
 	form := presignPost(t, newSigner(t), upload())
 	good := []string{"content-type", "image/png", "x-oss-meta-c", "cc"}

@@ -153,6 +153,10 @@ func (a *xmlAPI) postObject(w http.ResponseWriter, r *http.Request, v signer.Pos
 			return notImplemented{header: field.Name}
 		}
 	}
+	if first := g.Header.Get(ossType); first != "" && a.knows(ossType) {
+		g.Header.Set("Content-Type", first)
+		g.Header.Del(ossType)
+	}
 	header, err := a.storedHeader(g.Header)
 	if err != nil {
 		return err
@@ -178,12 +182,17 @@ func (a *xmlAPI) postObject(w http.ResponseWriter, r *http.Request, v signer.Pos
 	return nil
 }
 
+// ossType is the field that goes before Content-Type at OSS.
+const ossType = "x-oss-content-type"
+
 // knows reports whether a field of a form is one that the store does something about, as it says.
 func (a *xmlAPI) knows(name string) bool {
 	switch name {
 	case "key", "bucket", "policy", "success_action_redirect", "success_action_status",
 		"content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires":
 		return true
+	case ossType:
+		return a.vendor == "x-oss-"
 	}
 	return a.signatureField(name) || strings.HasPrefix(name, a.vendor+"meta-") || strings.HasPrefix(name, "x-ignore-")
 }

@@ -134,6 +134,27 @@ func (f *fixture) formRequest(form *signer.Form, file string, set ...string) *ht
 	return req
 }
 
+// An exact type is what the object has; OSS takes it from a field of its own first.
+func TestPostType(t *testing.T) {
+	eachXML(t, func(t *testing.T, f *fixture) {
+		f.want(204, f.formRequest(f.form(signer.Policy{Key: "k", Expires: time.Minute, MaxBytes: 10, ContentType: "image/png"}), "x"))
+		h, _ := f.want(200, f.request(signer.Request{Key: "k"}, ""))
+		if h.Get("Content-Type") != "image/png" {
+			t.Errorf("%v", h)
+		}
+		if f.vendor() != "x-oss-" {
+			return
+		}
+		first := signer.Condition{Field: "x-oss-content-type", Op: "starts-with", Values: []string{"image/"}}
+		form := f.form(signer.Policy{Key: "k", Expires: time.Minute, MaxBytes: 10, ContentTypePrefix: "text/", Conditions: []signer.Condition{first}})
+		f.want(204, f.formRequest(form, "x", "Content-Type", "text/html", "x-oss-content-type", "image/gif"))
+		h, _ = f.want(200, f.request(signer.Request{Key: "k"}, ""))
+		if h.Get("Content-Type") != "image/gif" || h.Get("X-Oss-Content-Type") != "" {
+			t.Errorf("%v", h)
+		}
+	})
+}
+
 func TestPostRoundTrip(t *testing.T) {
 	eachXML(t, func(t *testing.T, f *fixture) {
 		h, body := f.want(204, f.formRequest(f.form(f.policy()), "0123456789", f.chosen()...))

@@ -177,6 +177,8 @@ func TestListAnswers(t *testing.T) {
 		{"no ETag", upload.S3, 0, list(part("1", "1", "")), upload.Listing{}, signer.ErrMalformed, "no size or ETag"},
 		{"a size too large", upload.S3, 0, list(part("1", "99999999999999999999", "a")), upload.Listing{}, signer.ErrMalformed, "cannot be read"},
 		{"an endless list", upload.S3, 5, list("<IsTruncated>true</IsTruncated><NextPartNumberMarker>5</NextPartNumberMarker>"), upload.Listing{}, signer.ErrMalformed, "where it has been"},
+		{"a list that repeats", upload.S3, 0, list("<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>" + part("1", "1", "a") + part("2", "1", "b")), upload.Listing{}, signer.ErrMalformed, "where it has been"},
+		{"a list of nothing that goes on", upload.S3, 0, list("<IsTruncated>true</IsTruncated><NextPartNumberMarker>7</NextPartNumberMarker>"), upload.Listing{}, signer.ErrMalformed, "where it has been"},
 		{"gone", upload.S3, 0, said{404, nil, "<Error><Code>NoSuchUpload</Code></Error>"}, upload.Listing{}, upload.ErrRefused, "404 NoSuchUpload; there is no such upload"},
 
 		{"GCS has nothing", upload.GCS, 0, said{308, nil, ""}, upload.Listing{}, nil, ""},

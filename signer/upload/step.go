@@ -203,7 +203,7 @@ func readPartList(op pipeline.Op, a *answer, after int) (Listing, error) {
 		l.Parts = append(l.Parts, Part{p.PartNumber, p.Size, p.ETag})
 	}
 	if doc.IsTruncated {
-		if doc.NextPartNumberMarker <= after {
+		if len(doc.Part) == 0 || doc.NextPartNumberMarker < last {
 			return Listing{}, op.Errorf(signer.ErrMalformed, "NextPartNumberMarker", "the list goes on where it has been")
 		}
 		l.Next = doc.NextPartNumberMarker

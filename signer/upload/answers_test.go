@@ -136,6 +136,11 @@ func TestStartAnswers(t *testing.T) {
 		{"a relative session", upload.GCS, location("/b/k?upload_id=x"), "", signer.ErrMalformed, "Location"},
 		{"a session with a name", upload.GCS, location("https://a@h/"), "", signer.ErrMalformed, "Location"},
 		{"a session that is a script", upload.GCS, location("javascript:alert(1)"), "", signer.ErrMalformed, "Location"},
+		{"a session within the host that was asked", upload.GCS, location("https://s3.eu-west-1.amazonaws.com/films/k?upload_id=x"), "https://s3.eu-west-1.amazonaws.com/films/k?upload_id=x", nil, ""},
+		{"a session at a metadata service", upload.GCS, location("http://169.254.169.254/latest/api/token"), "", signer.ErrMalformed, "elsewhere"},
+		{"a session in the clear", upload.GCS, location("http://films.s3.eu-west-1.amazonaws.com/k?upload_id=x"), "", signer.ErrMalformed, "elsewhere"},
+		{"a session elsewhere", upload.GCS, location("https://googleapis.com.example.net/k?upload_id=x"), "", signer.ErrMalformed, "elsewhere"},
+		{"a session at another port", upload.GCS, location("https://films.s3.eu-west-1.amazonaws.com:8443/k?upload_id=x"), "", signer.ErrMalformed, "elsewhere"},
 		{"GCS refuses", upload.GCS, said{403, nil, "<?xml version='1.0' encoding='UTF-8'?><Error><Code>SignatureDoesNotMatch</Code></Error>"}, "", upload.ErrRefused, "403 SignatureDoesNotMatch"},
 	} {
 		step, err := planned(t, tt.protocol).Start(t.Context())

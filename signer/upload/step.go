@@ -149,8 +149,9 @@ func readUploadID(op pipeline.Op, a *answer) (none signer.Secret, err error) {
 	return signer.NewSecret([]byte(doc.UploadId)), nil
 }
 
-// readSessionURL reads where Cloud Storage wants the chunks.
-func readSessionURL(op pipeline.Op, a *answer) (none signer.Secret, err error) {
+// readSessionURL reads where Cloud Storage wants the chunks: who asks there what has arrived, asks what the answer says. One that a page
+// or another store made must not lead into the network behind us, nor a secret onto http.
+func readSessionURL(op pipeline.Op, a *answer, asked string) (none signer.Secret, err error) {
 	if !a.ok() {
 		return none, a.refused(op)
 	}
@@ -158,7 +159,22 @@ func readSessionURL(op pipeline.Op, a *answer) (none signer.Secret, err error) {
 	if problem := checkSessionURL(session); problem != "" {
 		return none, op.Errorf(signer.ErrMalformed, "Location", "%s", problem)
 	}
+	if !sameStore(asked, session) {
+		return none, op.Errorf(signer.ErrMalformed, "Location", "it is elsewhere: neither at the host that was asked nor at Google's, or http after https")
+	}
 	return signer.NewSecret([]byte(session)), nil
+}
+
+// sameStore reports whether a session is of the store that was asked: at its host, with the bucket in front of it or without, or at
+// a host of Google's.
+func sameStore(asked, session string) bool {
+	from, err1 := url.Parse(asked)
+	to, err2 := url.Parse(session)
+	if err1 != nil || err2 != nil || to.Scheme != "https" && from.Scheme == "https" {
+		return false
+	}
+	was, is := "."+strings.ToLower(from.Host), "."+strings.ToLower(to.Host)
+	return strings.HasSuffix(was, is) || strings.HasSuffix(is, was) || to.Scheme == "https" && strings.HasSuffix(is, ".googleapis.com")
 }
 
 // checkSessionURL says what is wrong with a session's URL.

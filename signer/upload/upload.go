@@ -144,7 +144,7 @@ func (u *Upload) Start(ctx context.Context) (*Step[signer.Secret], error) {
 		if u.c.Origin != "" {
 			r.Header.Set("Origin", u.c.Origin)
 		}
-		s.read = readSessionURL
+		s.read = func(op pipeline.Op, a *answer) (signer.Secret, error) { return readSessionURL(op, a, s.Request.URL) }
 	default:
 		// A name that is unique keeps the blocks of two uploads of one blob apart; all blocks' names must have one length.
 		s.read = func(pipeline.Op, *answer) (signer.Secret, error) {

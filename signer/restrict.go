@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -119,6 +120,7 @@ func (s *restricted) Presign(ctx context.Context, r Request) (*Presigned, error)
 }
 
 func (s *restricted) presign(ctx context.Context, r Request) (*Presigned, error) {
+	r.Query, r.Header = url.Values(http.Header(r.Query).Clone()), r.Header.Clone() // what is looked at is what is signed
 	f := forbidden("presign")
 	method := cmp.Or(r.Method, http.MethodGet)
 	f.method(&s.limits, method)
@@ -181,6 +183,7 @@ func (s *restrictedPost) PresignPost(ctx context.Context, p Policy) (*Form, erro
 }
 
 func (s *restrictedPost) presignPost(ctx context.Context, p Policy) (*Form, error) {
+	p.Fields = slices.Clone(p.Fields)
 	f := forbidden("presign post")
 	f.method(&s.limits, http.MethodPost)
 	f.place(&s.limits, p.Bucket, p.Key+p.KeyPrefix)

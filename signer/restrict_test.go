@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -325,3 +326,44 @@ func (f postFunc) PresignPost(ctx context.Context, p signer.Policy) (*signer.For
 type wrapped struct{ signer.Signer }
 
 func (w wrapped) Unwrap() signer.Signer { return w.Signer }
+
+// A fickle context changes what was asked for, when it is asked itself: after it was looked at, and before it is signed.
+type fickle struct {
+	context.Context
+	change func()
+}
+
+func (c fickle) Err() error {
+	c.change()
+	return c.Context.Err()
+}
+
+func TestRestrictSignsWhatItSaw(t *testing.T) {
+	var header, query any
+	s := postFunc{signerFunc(func(ctx context.Context, r signer.Request) (*signer.Presigned, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		header, query = r.Header, r.Query
+		return new(signer.Presigned), nil
+	}), func(ctx context.Context, p signer.Policy) (*signer.Form, error) {
+		return &signer.Form{Fields: p.Fields}, ctx.Err()
+	}}
+	l := uploads()
+	l.Params = []string{"partNumber"}
+	r := restrict(t, s, l)
+	ask := signer.Request{Method: "PUT", Key: "uploads/a", Expires: time.Minute, Header: http.Header{"Content-Type": {"image/png"}}, Query: url.Values{"partNumber": {"1"}}}
+	wantHeader, wantQuery := ask.Header.Clone(), url.Values{"partNumber": {"1"}}
+	if _, err := r.Presign(fickle{t.Context(), func() {
+		ask.Header["Content-Type"][0] = "text/html"
+		ask.Header.Set("X-Amz-Copy-Source", "/payroll/x")
+		ask.Query.Set("acl", "")
+	}}, ask); err != nil || !reflect.DeepEqual(header, wantHeader) || !reflect.DeepEqual(query, wantQuery) {
+		t.Errorf("signed %v and %v, %v", header, query, err)
+	}
+	policy := signer.Policy{Key: "uploads/a", MaxBytes: 1, Expires: time.Minute, Fields: []signer.Field{{Name: "Content-Type", Value: "image/png"}}}
+	form, err := signer.PresignPost(fickle{t.Context(), func() { policy.Fields[0].Value = "text/html" }}, r, policy)
+	if err != nil || form.Fields[0].Value != "image/png" {
+		t.Errorf("signed %v, %v", form, err)
+	}
+}

@@ -36,7 +36,8 @@ type Capabilities struct {
 	Post bool
 }
 
-// A Capable tells what it can do. The Signers of all backends are; find it behind wrappers with As.
+// A Capable tells what it can do. The Signers of all backends are; find it behind wrappers with As, but not
+// behind Restrict, whose Signer does not tell: ask the one that is restricted.
 type Capable interface {
 	Capabilities() Capabilities
 }

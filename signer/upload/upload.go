@@ -47,7 +47,7 @@ import (
 
 // Config is one object that is to be uploaded. Signer, Protocol, Key, Size and Expires are required.
 type Config struct {
-	Signer   signer.Signer // of the backend that goes with Protocol, or a wrapper of it
+	Signer   signer.Signer // of the backend that goes with Protocol, which New does not check, or a wrapper of it
 	Protocol Protocol
 
 	Bucket, Key string // as in signer.Request
@@ -294,7 +294,7 @@ func (u *Upload) Stored(ctx context.Context, client *http.Client, session signer
 
 // Complete returns the request that makes the object of its parts; the answer is the object's ETag. parts must be those of the
 // plan, each once and in its size: Stored's, or what a page tells whom you believe. Where the answer is lost, a second request
-// may say that there is no such upload any more.
+// may be refused although the object is there: NoSuchUpload at S3, InvalidBlockList at Azure.
 func (u *Upload) Complete(ctx context.Context, session signer.Secret, parts []Part) (*Step[string], error) {
 	s := &Step[string]{op: opOf("complete"), read: readCompleted}
 	if err := u.ready(s.op, session); err != nil {

@@ -20,6 +20,12 @@
 // Stored tells the sizes that the store has, so that what a page says of them need not be believed. What is not completed costs
 // money at S3, OSS and GCSMultipart until it is aborted: have a lifecycle rule that does so.
 //
+// # Within limits
+//
+// Around the Signer of an upload, the Limits of signer.Restrict must have room for its requests, and no Headers, which parts and
+// Complete do not send. For S3 these are GET, PUT, POST and DELETE, with uploads, partNumber, uploadId and part-number-marker in
+// Params; for Azure GET and PUT, with comp, blockid and blocklisttype.
+//
 // # Pages of another origin
 //
 // The store must allow the page's origin, with PUT and the headers of the Part. It need not expose ETag: Stored has them. Cloud

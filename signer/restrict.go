@@ -183,7 +183,7 @@ func (s *restrictedPost) PresignPost(ctx context.Context, p Policy) (*Form, erro
 }
 
 func (s *restrictedPost) presignPost(ctx context.Context, p Policy) (*Form, error) {
-	p.Fields = slices.Clone(p.Fields)
+	p.Fields, p.Conditions = slices.Clone(p.Fields), slices.Clone(p.Conditions)
 	f := forbidden("presign post")
 	f.method(&s.limits, http.MethodPost)
 	f.place(&s.limits, p.Bucket, p.Key+p.KeyPrefix)

@@ -577,23 +577,6 @@ func TestNoRedirect(t *testing.T) {
 	}
 }
 
-// A store that always has one part more is not asked for ever.
-func TestStoredEnds(t *testing.T) {
-	u := must(upload.New(upload.Config{Signer: exampleSigner(), Protocol: upload.S3, Key: "k", Size: 25 << 20, PartSize: 10 << 20, Expires: time.Minute}))(t)
-	asked := 0
-	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		if asked++; asked > 10 {
-			return nil, errors.New("asked again and again")
-		}
-		body := fmt.Sprintf("<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>%[1]d</NextPartNumberMarker>"+
-			"<Part><PartNumber>%[1]d</PartNumber><Size>%[2]d</Size><ETag>e</ETag></Part></ListPartsResult>", asked, 10<<20)
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
-	})}
-	if parts, err := u.Stored(t.Context(), client, signer.NewSecret([]byte("id"))); err != nil || len(parts) != 2 || asked != 3 {
-		t.Errorf("%v, %v after %d pages", parts, err, asked)
-	}
-}
-
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

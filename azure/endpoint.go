@@ -19,8 +19,9 @@ type endpoint struct {
 	host    string // lower case, without the scheme's default port
 	base    string // encoded path in front of every container, the account with it where it stands there: "" or "/devstoreaccount1"
 	account string
-	inPath  bool // the account stands in the path
-	oneLake bool // containers are workspaces, which have other names
+	inPath  bool   // the account stands in the path
+	root    string // scheme, host and base, as a URL begins
+	oneLake bool   // containers are workspaces, which have other names
 }
 
 // newEndpoint reads the part of a Config that says where the account is.
@@ -41,6 +42,7 @@ func newEndpoint(op pipeline.Op, account string, u *url.URL, addressing signer.A
 			return e, op.Errorf(signer.ErrRequest, "Addressing", "Azure has the account in front of the host name; %v goes with an Endpoint", addressing)
 		}
 		e.host = account + ".blob.core.windows.net"
+		e.root = "https://" + e.host + "/"
 		return e, nil
 	}
 	if err := pipeline.CheckEndpoint(op, u); err != nil {
@@ -62,6 +64,7 @@ func newEndpoint(op pipeline.Op, account string, u *url.URL, addressing signer.A
 		e.inPath = true
 		e.base = strings.TrimSuffix(e.base, "/"+account) + "/" + account
 	}
+	e.root = e.scheme + "://" + e.host + e.base + "/"
 	return e, nil
 }
 
@@ -115,11 +118,7 @@ func checkBlob(op pipeline.Op, field, name, version string) error {
 
 // appendURL appends the URL of a blob, of a container if blob is "", or of the account if both are.
 func (e *endpoint) appendURL(dst []byte, container, blob string) []byte {
-	dst = append(dst, e.scheme...)
-	dst = append(dst, "://"...)
-	dst = append(dst, e.host...)
-	dst = append(dst, e.base...)
-	dst = append(dst, '/')
+	dst = append(dst, e.root...)
 	if label, special := strings.CutPrefix(container, "$"); special {
 		dst = wire.AppendEscape(append(dst, '$'), label)
 	} else {

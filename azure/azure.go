@@ -232,8 +232,8 @@ func setBlobType(p *signer.Presigned, query url.Values) {
 // result could not say what was given up. Who uses the URL of a PUT must send x-ms-blob-type, which Presign would have
 // returned. On an error dst is returned as it was.
 func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([]byte, time.Time, error) {
-	if r.AllowShorter || r.BestEffort {
-		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
+	if err := pipeline.CheckAppend(opPresign(), &r); err != nil {
+		return dst, time.Time{}, err
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)

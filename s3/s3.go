@@ -186,8 +186,8 @@ func (s *Signer) Presign(ctx context.Context, r signer.Request) (*signer.Presign
 // does not allocate if dst has room. A Request with AllowShorter or BestEffort is ErrRequest, because the
 // result could not say what was given up. On an error dst is returned as it was.
 func (s *Signer) AppendURL(ctx context.Context, dst []byte, r signer.Request) ([]byte, time.Time, error) {
-	if r.AllowShorter || r.BestEffort {
-		return dst, time.Time{}, opPresign().Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
+	if err := pipeline.CheckAppend(opPresign(), &r); err != nil {
+		return dst, time.Time{}, err
 	}
 	w := sigv4.TakeScratch(&s.scratch)
 	defer w.Release(&s.scratch)

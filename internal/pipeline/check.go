@@ -54,6 +54,14 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 	return errors.Join(errs...)
 }
 
+// CheckAppend refuses what AppendURL cannot report.
+func CheckAppend(op Op, r *signer.Request) error {
+	if r.AllowShorter || r.BestEffort {
+		return op.Errorf(signer.ErrRequest, "AllowShorter, BestEffort", "AppendURL has no way to say what was given up; use Presign")
+	}
+	return nil
+}
+
 // checkQuery refuses parameters that cannot be sent as they stand, or that belong to a signature.
 func checkQuery(op Op, query url.Values) error {
 	var errs []error

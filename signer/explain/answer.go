@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudsigner/cloudsigner/internal/refusal"
+	"github.com/cloudsigner/cloudsigner/signer"
 )
 
 // A rule adds the causes that it sees. Rules do not look at each other's, but for those in the order in which they stand: of causes
@@ -18,7 +19,7 @@ type rule func(context.Context, *file)
 // rules are all of them: what the service says by itself, what two strings say beside each other, what can be seen in the URL, and
 // what is left.
 func rules() []rule {
-	return []rule{answerTime, answerCode, answerECs, answerAzure, differences, sentAndSigned, byKeys, inURL, inTimes, leftover}
+	return []rule{answerTime, answerCode, answerECs, answerAzure, answerRequired, differences, sentAndSigned, byKeys, inURL, inTimes, leftover}
 }
 
 // answerTime reads refusals for the time.
@@ -75,6 +76,62 @@ func answerTime(_ context.Context, f *file) {
 		if !f.signedAt.IsZero() && !f.end.IsZero() && !f.Now.IsZero() && f.Now.Before(f.end) {
 			f.found(ClockSkew, Likely, fmt.Sprintf("by the local clock (%s) it is still good", instant(f.Now)), "correct the machine's clock (NTP), or give the signer a clock.Source")
 		}
+	}
+}
+
+// What signer.Require answers where it does not name the class of the Verifier's error.
+const (
+	malformed   = "malformed signature"
+	unsupported = "unsupported signature"
+	unchecked   = "signature could not be checked"
+)
+
+// readRequired returns what signer.Require answers, without "signature: " in front of a class; "" for the answers of others.
+func readRequired(body []byte) string {
+	text := strings.TrimSpace(string(body[:min(len(body), 64)]))
+	if class, ok := strings.CutPrefix(text, "signature: "); ok {
+		for _, err := range [...]error{signer.ErrMismatch, signer.ErrExpired, signer.ErrNotYetValid, signer.ErrUnknownKey, signer.ErrScope, signer.ErrPolicy} {
+			if class == err.Error() {
+				return class
+			}
+		}
+		return ""
+	}
+	switch text {
+	case signer.ErrUnsigned.Error(), signer.ErrConflict.Error(), malformed, unsupported, unchecked:
+		return text
+	}
+	return ""
+}
+
+// answerRequired reads the answers of signer.Require, which tell a stranger only the class of the Verifier's error. A mismatch is
+// looked into as that of any service.
+func answerRequired(_ context.Context, f *file) {
+	said := "the service says " + strconv.Quote(f.required)
+	const look = "; the service's log, or Evidence.Verifier with its keys, says which"
+	switch f.required {
+	case signer.ErrUnsigned.Error():
+		f.unsigned()
+	case signer.ErrConflict.Error():
+		f.found(TwoSignatures, Proved, said+": in the URL and the Authorization header, or of two schemes", "send no Authorization header with a signed URL: clients carry it along in redirects (signer.CheckRedirect keeps them from it)")
+	case malformed:
+		f.found(Malformed, Proved, said+look, "presign anew, and use the URL as it is")
+	case unsupported:
+		f.found(Algorithm, Proved, said+look, "sign in a way that this service verifies")
+	case signer.ErrExpired.Error():
+		f.found(Expired, Proved, said+": the signature, or the key that made it, is past its end", "presign again when it is used; signer.RefreshTransport does, and Request.Expires says how long a URL must work")
+		if !f.end.IsZero() && !f.Now.IsZero() && f.Now.Before(f.end) {
+			f.found(ClockSkew, Likely, fmt.Sprintf("by the local clock (%s) it is still good", instant(f.Now)), "correct the machine's clock (NTP), or give the signer a clock.Source")
+		}
+	case signer.ErrNotYetValid.Error():
+		f.found(NotYetValid, Proved, said, "wait, or sign with a right clock")
+		f.found(ClockSkew, Likely, "URLs start at the signer's now or before it, so that its clock is ahead", "correct the machine's clock (NTP), or give the signer a clock.Source")
+	case signer.ErrUnknownKey.Error():
+		f.found(UnknownKey, Proved, said+f.keyed(), "sign with a key that the service has, or give it this one (VerifierConfig.Lookup)")
+	case signer.ErrScope.Error():
+		f.found(Scope, Proved, said+": the region, the service, the host or what is asked for is another than the signature's"+look, "sign for the region, the host and the bucket that the service's VerifierConfig has")
+	case signer.ErrPolicy.Error():
+		f.found(PolicyViolated, Proved, said+look, "send the fields as they were signed, and a file within the policy's limits")
 	}
 }
 

@@ -43,6 +43,9 @@ type file struct {
 	token     bool   // the signature's fields stand together, not as parameters of their own
 	verb      string // what was done to that with which the service's is compared: "signed" or "sent"
 	unchanged bool   // what was sent is known to be what was signed
+	sameURL   bool   // of what was sent only the URL is known, and it is what was signed
+	required  string // what signer.Require said, without "signature: "
+	verdict   string // what the Verifier said
 	scrub     *strings.Replacer
 
 	causes []Cause
@@ -104,6 +107,9 @@ func read(e *Evidence) *file {
 		}
 		if code := e.Header.Get("X-Ms-Error-Code"); f.refusal.Code == "" && code != "" {
 			f.refusal.Code = code
+		}
+		if f.refusal.Code == "" {
+			f.required = readRequired(e.Body)
 		}
 		f.server = f.refusal.ServerTime
 		if date, err := http.ParseTime(e.Header.Get("Date")); err == nil && f.server.IsZero() && e.Header.Get("Age") == "" {
@@ -377,6 +383,7 @@ func (f *file) facts() (all []Fact) {
 		add("answer", strings.TrimSpace(strconv.Itoa(f.Status)+" "+f.refusal.Code))
 	}
 	date("service's clock", f.server)
+	add("verifier", f.verdict)
 	return all
 }
 

@@ -48,7 +48,8 @@ type Evidence struct {
 	Header http.Header
 	Body   []byte
 
-	// Verifier checks Request with the keys that should have signed it.
+	// Verifier checks Request with the keys that should have signed it, or a GET of URL if there is no Request. The Report's
+	// Facts say what it found.
 	Verifier signer.Verifier
 
 	// Now is when the request was sent, by the local clock. Zero means that the times in a URL are not compared with any.
@@ -184,12 +185,10 @@ func Explain(ctx context.Context, e Evidence) (*Report, error) {
 		return nil, &signer.Error{Op: "explain", Field: "URL", Err: fmt.Errorf("%w: there is neither a URL nor a request nor an answer; give one of them", signer.ErrRequest)}
 	}
 	c := read(&e)
-	r := &Report{Provider: c.provider, Scheme: c.scheme, Form: c.form, Facts: c.facts(), Causes: []Cause{}}
 	for _, rule := range rules() {
 		rule(ctx, c)
 	}
-	r.Causes = rank(c.causes)
-	r.Diff = c.diff
+	r := &Report{Provider: c.provider, Scheme: c.scheme, Form: c.form, Facts: c.facts(), Causes: rank(c.causes), Diff: c.diff}
 	c.redact(r)
 	return r, nil
 }

@@ -126,6 +126,84 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
+// TestRequire reads the answers of our own services, in whatever words signer.Require has for each class of errors.
+func TestRequire(t *testing.T) {
+	p := must(newSigner(t).Presign(t.Context(), signer.Request{Key: "k", Expires: time.Hour}))
+	for class, want := range map[error]explain.ID{
+		signer.ErrUnsigned: explain.Truncated, signer.ErrConflict: explain.TwoSignatures, signer.ErrMalformed: explain.Malformed,
+		signer.ErrUnsupported: explain.Algorithm, signer.ErrExpired: explain.Expired, signer.ErrNotYetValid: explain.NotYetValid,
+		signer.ErrUnknownKey: explain.UnknownKey, signer.ErrScope: explain.Scope, signer.ErrPolicy: explain.PolicyViolated,
+		signer.ErrMismatch: explain.WrongSecret,
+	} {
+		refuse := signer.VerifierFunc(func(context.Context, *http.Request) (*signer.Grant, error) {
+			return nil, &signer.Error{Backend: "s3", Op: "verify", Err: class}
+		})
+		w := httptest.NewRecorder()
+		signer.Require(refuse, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, p.URL, nil))
+		e := explain.Evidence{URL: p.URL, Status: w.Code, Header: w.Header(), Body: w.Body.Bytes(), Now: noon()}
+		r := report(t, e)
+		certain := explain.Proved
+		if class == signer.ErrUnsigned || class == signer.ErrMismatch {
+			certain = explain.Possible
+		}
+		if i := slices.IndexFunc(r.Causes, func(c explain.Cause) bool { return c.ID == want }); i < 0 || r.Causes[i].Certainty != certain || certain == explain.Proved && i > 0 {
+			t.Errorf("%v: want %s\n%v", class, want, r)
+		}
+	}
+	if r := report(t, explain.Evidence{URL: p.URL, Status: 403, Body: []byte("signature: of another kind"), Now: noon()}); len(r.Causes) < 5 {
+		t.Errorf("a stranger's words were taken for ours:\n%v", r)
+	}
+}
+
+// TestVerifierWithoutRequest: what is given is looked at, or the report says that it was not.
+func TestVerifierWithoutRequest(t *testing.T) {
+	p := must(newSigner(t).Presign(t.Context(), signer.Request{Key: "k", Expires: time.Hour}))
+	verdict := func(r *explain.Report) string {
+		for _, f := range r.Facts {
+			if f.Name == "verifier" {
+				return f.Value
+			}
+		}
+		return ""
+	}
+	good := report(t, explain.Evidence{URL: p.URL, Verifier: newVerifier(t, creds)})
+	if !strings.HasPrefix(verdict(good), "accepts the request, as a GET") || len(good.Causes) > 0 {
+		t.Errorf("%v", good)
+	}
+	bad := report(t, explain.Evidence{URL: strings.Replace(p.URL, "/k?", "/other?", 1), Verifier: newVerifier(t, creds)})
+	if !strings.HasPrefix(verdict(bad), "refuses the request, as a GET") || len(bad.Causes) == 0 || bad.Causes[0].ID != explain.WrongSecret {
+		t.Errorf("%v", bad)
+	}
+	if r := report(t, explain.Evidence{Status: 403, Verifier: newVerifier(t, creds)}); !strings.HasPrefix(verdict(r), "not asked") {
+		t.Errorf("%v", r)
+	}
+}
+
+// TestTraceAndURL: with the Trace and the URL that was used, path and parameters are known to be right; what may still be wrong asks for
+// the Request and not for the Trace.
+func TestTraceAndURL(t *testing.T) {
+	var trace signer.Trace
+	p := must(newSigner(t).Presign(signer.WithTrace(t.Context(), &trace), signer.Request{Key: "a+b/c d", Expires: time.Hour}))
+	silent := explain.Evidence{URL: p.URL, Trace: &trace, Status: 403, Body: []byte("<Error><Code>SignatureDoesNotMatch</Code></Error>"), Now: noon()}
+	r := report(t, silent)
+	for _, c := range r.Causes {
+		switch c.ID {
+		case explain.Path, explain.PathEncoding, explain.QueryAdded, explain.QueryChanged, explain.QueryMissing:
+			t.Errorf("%s, though the diff shows it equal:\n%v", c.ID, r)
+		}
+		if strings.Contains(c.Fix, "Evidence.Trace") {
+			t.Errorf("%s asks for the Trace that was given", c.ID)
+		}
+	}
+	if !slices.ContainsFunc(r.Causes, func(c explain.Cause) bool { return c.ID == explain.WrongSecret }) || !slices.ContainsFunc(r.Causes, func(c explain.Cause) bool { return strings.Contains(c.Fix, "Evidence.Request") }) {
+		t.Errorf("%v", r)
+	}
+	silent.URL = strings.Replace(p.URL, "/a", "/b", 1)
+	if r := report(t, silent); len(r.Causes) == 0 || r.Causes[0].ID != explain.Path || r.Causes[0].Certainty != explain.Proved {
+		t.Errorf("%v", r)
+	}
+}
+
 func TestNoEvidence(t *testing.T) {
 	if _, err := explain.Explain(t.Context(), explain.Evidence{}); !errors.Is(err, signer.ErrRequest) {
 		t.Errorf("error %v", err)

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -475,21 +476,32 @@ func (f *file) mismatched() bool {
 		d := f.detail()
 		return strings.Contains(d, "did not match") || strings.Contains(d, "not the same as any computed signature") || strings.Contains(f.refusal.Message, "not the same as any computed signature")
 	}
-	return f.refusal.Code == "" && f.toSign != ""
+	return f.refusal.Code == "" && (f.toSign != "" || f.required == signer.ErrMismatch.Error())
 }
 
 // byKeys has a Verifier look at the request.
 func byKeys(ctx context.Context, f *file) {
-	if f.Verifier == nil || f.Request == nil {
+	if f.Verifier == nil {
 		return
 	}
+	req, as := f.Request, ""
+	if req == nil {
+		if f.url == nil || f.url.Host == "" {
+			f.verdict = "not asked: there is neither a Request nor a whole URL"
+			return
+		}
+		req, as = &http.Request{Method: http.MethodGet, URL: f.url, Host: f.url.Host, Header: http.Header{}}, ", as a GET without headers (Evidence.Request would tell)"
+		if f.url.Scheme == "https" {
+			req.TLS = &tls.ConnectionState{}
+		}
+	}
 	var seen signer.Trace
-	_, err := f.Verifier.Verify(signer.WithTrace(ctx, &seen), f.Request)
-	var e *signer.Error
-	errors.As(err, &e)
+	_, err := f.Verifier.Verify(signer.WithTrace(ctx, &seen), req)
+	f.verdict = "accepts the request" + as
 	why := ""
 	if err != nil {
-		why = "checked with the keys that were given: " + f.quote(signer.RedactError(err).Error())
+		f.verdict = "refuses the request" + as
+		why = "checked with the keys that were given" + as + ": " + f.quote(signer.RedactError(err).Error())
 	}
 	switch {
 	case err == nil && f.mismatched():

@@ -168,7 +168,8 @@ func sentAndSigned(_ context.Context, f *file) {
 	if len(diff) > 0 {
 		f.diff = diff // the service's own words are better
 	}
-	f.unchanged = f.Request != nil && len(f.causes) == causes && f.intact()
+	same := len(f.causes) == causes && f.intact()
+	f.unchanged, f.sameURL = same && f.Request != nil, same && f.Request == nil
 }
 
 // answered reports whether there is an answer of the service.

@@ -267,12 +267,15 @@ func leftover(_ context.Context, f *file) {
 		return
 	}
 	azurite := f.refusal.Code == "AuthorizationFailure" && strings.Contains(f.refusal.Message, "failed to authenticate")
-	silent := f.refusal.Code == "" && (f.Status == http.StatusForbidden || f.Status == http.StatusUnauthorized || f.Status == http.StatusBadRequest)
+	silent := f.refusal.Code == "" && f.required == "" && (f.Status == http.StatusForbidden || f.Status == http.StatusUnauthorized || f.Status == http.StatusBadRequest)
 	if !f.mismatched() && !azurite && !silent {
 		return
 	}
 	possible := func(id ID, why, fix string) { f.found(id, Possible, why, fix) }
 	compare := "compare with what was signed: give Evidence.Trace (signer.WithTrace)"
+	if f.Trace != nil || f.Signed != nil {
+		compare = "compare with what was sent: give Evidence.Request, with its method and headers"
+	}
 	if f.form == "" && f.auth == "" && f.raw != "" {
 		f.unsigned()
 		if !f.mismatched() {
@@ -292,7 +295,7 @@ func leftover(_ context.Context, f *file) {
 			possible(ContentType, "the request has a Content-Type, which OSS counts as signed: "+f.quote(kind), "sign it (Request.Header), or send none")
 		}
 	}
-	if !f.unchanged && strings.ContainsAny(f.pathOf(), "%+ ") {
+	if !f.unchanged && !f.sameURL && strings.ContainsAny(f.pathOf(), "%+ ") {
 		possible(PathEncoding, "the path has characters that clients and proxies encode in different ways: "+f.quote(f.pathOf()), "use the URL byte for byte; "+compare)
 	}
 	f.appended()
@@ -316,10 +319,14 @@ func leftover(_ context.Context, f *file) {
 	if f.signsMethod() {
 		possible(Method, "the method may be another one than was signed: a URL for GET is not one for HEAD", compare)
 	}
-	possible(Path, "the path may be another one than was signed", compare)
-	possible(QueryChanged, "a parameter may have been changed", compare)
 	if f.form != "" && f.provider != "azure" {
 		possible(Host, "a proxy may have changed the host", compare)
+	}
+	if !f.sameURL {
+		possible(Path, "the path may be another one than was signed", compare)
+		possible(QueryChanged, "a parameter may have been changed", compare)
+	}
+	if !f.sameURL && f.form != "" && f.provider != "azure" {
 		possible(QueryAdded, "a parameter may have been added", compare)
 		possible(QueryMissing, "a parameter may have been lost", compare)
 	}

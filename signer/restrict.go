@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,7 +23,7 @@ type Limits struct {
 	// Presigned): GET and HEAD are one permission of Azure's.
 	Methods []string
 
-	// Buckets are those that may be named, "" for the one in the backend's Config; nil allows it alone.
+	// Buckets are those that may be named, "" for a Request that leaves Bucket empty and so means the Config's own; nil allows that alone.
 	Buckets []string
 
 	// KeyPrefixes are beginnings of the names that may be signed for; nil allows all, and the bucket itself, which GET lists.
@@ -46,9 +47,9 @@ type Limits struct {
 // An Audit is what was asked of a restricted Signer. It holds no secret: neither the URL nor a query, but the names of bucket and
 // object, which some keep to themselves.
 type Audit struct {
-	Op, Method, Bucket, Key string // "presign", or "presign post", whose Key may be a beginning
-	ExpiresAt               time.Time
-	Err                     error // why it was not signed; nil if it was
+	Op, Method, Bucket, Key string    // "presign", or "presign post", whose Key may be a beginning; Bucket "" is the Config's own
+	ExpiresAt               time.Time // zero if nothing was signed
+	Err                     error     // why it was not signed; nil if it was
 }
 
 // LogValue is a group with what is there.
@@ -67,23 +68,11 @@ func (a Audit) LogValue() slog.Value {
 // finished URLs or to sign requests, whose buckets and names only the backend reads. Headers that make a request read another object
 // (x-amz-copy-source and the like) are refused, because they lead around Buckets and KeyPrefixes.
 //
-// Limits that allow nothing, or name a method that is none, are ErrRequest.
+// It reports all that is wrong with l, joined: Limits that allow nothing, an empty list among them, or hold a name that is none are
+// ErrRequest, and Headers that s can hold no upload to (Capabilities) ErrUnsupported.
 func Restrict(s Signer, l Limits) (Signer, error) {
-	bad := func(field, why string) error {
-		return &Error{Op: "restrict", Field: field, Err: fmt.Errorf("%w: %s", ErrRequest, why)}
-	}
-	switch {
-	case s == nil:
-		return nil, bad("Signer", "it is nil")
-	case l.MaxExpires <= 0:
-		return nil, bad("MaxExpires", "it is required; a URL works for at least a second")
-	case len(l.Methods) == 0:
-		return nil, bad("Methods", "there are none; name those that may be signed")
-	}
-	for _, m := range l.Methods {
-		if m == "" || m != strings.ToUpper(m) {
-			return nil, bad("Methods", "a method is written in capitals, like GET")
-		}
+	if err := l.check(s); err != nil {
+		return nil, err
 	}
 	l.Methods, l.KeyPrefixes, l.Params, l.Headers = slices.Clone(l.Methods), slices.Clone(l.KeyPrefixes), slices.Clone(l.Params), l.Headers.Clone()
 	if l.Buckets = slices.Clone(l.Buckets); l.Buckets == nil {
@@ -94,6 +83,64 @@ func Restrict(s Signer, l Limits) (Signer, error) {
 		return &restrictedPost{r, posts}, nil
 	}
 	return &r, nil
+}
+
+// check reports what is wrong with limits for s.
+func (l *Limits) check(s Signer) error {
+	var errs []error
+	bad := func(sentinel error, field, format string, args ...any) {
+		errs = append(errs, &Error{Op: "restrict", Field: field, Err: fmt.Errorf("%w: "+format, append([]any{sentinel}, args...)...)})
+	}
+	if s == nil {
+		bad(ErrRequest, "Signer", "it is nil")
+	}
+	if l.MaxExpires <= 0 {
+		bad(ErrRequest, "MaxExpires", "it is required; a URL works for at least a second")
+	}
+	if len(l.Methods) == 0 {
+		bad(ErrRequest, "Methods", "there are none; name those that may be signed")
+	}
+	for _, m := range l.Methods {
+		if m == "" || m != strings.ToUpper(m) {
+			bad(ErrRequest, "Methods", "%q: a method is written in capitals, like GET", m)
+		}
+	}
+	if l.Buckets != nil && len(l.Buckets) == 0 {
+		bad(ErrRequest, "Buckets", `the list is empty, which allows no bucket at all; leave it nil for the Config's own, or name some ("" is the Config's own)`)
+	}
+	if l.KeyPrefixes != nil && len(l.KeyPrefixes) == 0 {
+		bad(ErrRequest, "KeyPrefixes", "the list is empty, which allows no name at all; leave it nil to allow all")
+	}
+	if slices.Contains(l.KeyPrefixes, "") {
+		bad(ErrRequest, "KeyPrefixes", `"" is the beginning of every name; leave KeyPrefixes nil to allow all`)
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
+		if name == "" || strings.ContainsAny(name, " \t\r\n:") {
+			bad(ErrRequest, "Headers", "%q is no header name", name)
+		}
+		if s != nil && !enforces(s, l.Methods, name) {
+			bad(ErrUnsupported, "Headers", "%s: this Signer can hold no upload to it, so that it could sign none; leave it out, or take a Signer whose Capabilities have it", name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// enforces reports whether an upload can be held to a header, as far as s tells.
+func enforces(s Signer, methods []string, name string) bool {
+	capable, ok := As[Capable](s)
+	if !ok || !slices.Contains(methods, http.MethodPut) {
+		return true
+	}
+	c := capable.Capabilities()
+	switch strings.ToLower(name) {
+	case "content-type":
+		return c.ContentType
+	case "content-length":
+		return c.ContentLength
+	case "content-md5":
+		return c.Checksum
+	}
+	return true
 }
 
 // restricted is a Signer within limits.

@@ -183,7 +183,7 @@ func TestRestrictRefusesForms(t *testing.T) {
 func TestRestrictEnforces(t *testing.T) {
 	signers := fiveSigners(t)
 	for _, name := range []string{"azure"} {
-		r := restrict(t, signers[name], uploads())
+		r := restrict(t, signerFunc(signers[name].Presign), uploads()) // one that does not tell what it can
 		ask := signer.Request{Method: "PUT", Key: "uploads/a", Expires: time.Minute, Header: http.Header{"Content-Type": {"image/png"}}}
 		if _, err := r.Presign(t.Context(), ask); !errors.Is(err, signer.ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
@@ -198,7 +198,11 @@ func TestRestrictEnforces(t *testing.T) {
 // Nothing of the signer behind can be reached but what is restricted.
 func TestRestrictHides(t *testing.T) {
 	for name, s := range fiveSigners(t) {
-		r := restrict(t, wrapped{s}, uploads())
+		l := uploads()
+		if c, _ := signer.As[signer.Capable](s); !c.Capabilities().ContentType {
+			l.Headers = nil
+		}
+		r := restrict(t, wrapped{s}, l)
 		if _, ok := signer.As[signer.RequestPresigner](r); ok {
 			t.Errorf("%s: finished URLs can be presigned", name)
 		}
@@ -249,6 +253,11 @@ func TestRestrictErrors(t *testing.T) {
 	s := signerFunc(nil)
 	for field, l := range map[string]signer.Limits{
 		"MaxExpires": {Methods: []string{"GET"}}, "Methods": {MaxExpires: 1}, "Methods ": {MaxExpires: 1, Methods: []string{"get"}}, "Methods  ": {MaxExpires: 1, Methods: []string{""}},
+		"Buckets":      {MaxExpires: 1, Methods: []string{"GET"}, Buckets: []string{}},
+		"KeyPrefixes":  {MaxExpires: 1, Methods: []string{"GET"}, KeyPrefixes: []string{}},
+		"KeyPrefixes ": {MaxExpires: 1, Methods: []string{"GET"}, KeyPrefixes: []string{"a/", ""}},
+		"Headers":      {MaxExpires: 1, Methods: []string{"GET"}, Headers: http.Header{"Content Type": nil}},
+		"Headers ":     {MaxExpires: 1, Methods: []string{"GET"}, Headers: http.Header{"": nil}},
 	} {
 		_, err := signer.Restrict(s, l)
 		var e *signer.Error
@@ -259,7 +268,32 @@ func TestRestrictErrors(t *testing.T) {
 	if _, err := signer.Restrict(nil, uploads()); !errors.Is(err, signer.ErrRequest) {
 		t.Error(err)
 	}
+	_, err := signer.Restrict(nil, signer.Limits{KeyPrefixes: []string{}})
+	for _, field := range []string{"Signer", "MaxExpires", "Methods", "KeyPrefixes"} {
+		if err == nil || !strings.Contains(err.Error(), "restrict: "+field+":") {
+			t.Errorf("%s is not in %v", field, err)
+		}
+	}
 }
+
+// A header that a scheme can hold no upload to would only let every upload fail, so that it is refused at once.
+func TestRestrictUnenforceable(t *testing.T) {
+	for name, s := range fiveSigners(t) {
+		capable, _ := signer.As[signer.Capable](s)
+		c := capable.Capabilities()
+		for header, can := range map[string]bool{"Content-Type": c.ContentType, "content-length": c.ContentLength, "Content-MD5": c.Checksum, "X-Other": true} {
+			l := signer.Limits{MaxExpires: time.Hour, Methods: []string{"GET", "PUT"}, Headers: http.Header{header: nil}}
+			if _, err := signer.Restrict(s, l); (err == nil) != can || err != nil && !errors.Is(err, signer.ErrUnsupported) {
+				t.Errorf("%s, %s: %v", name, header, err)
+			}
+			if l.Methods = []string{"GET"}; err(signer.Restrict(s, l)) != nil {
+				t.Errorf("%s, %s: it matters to no GET", name, header)
+			}
+		}
+	}
+}
+
+func err(_ signer.Signer, err error) error { return err }
 
 // The audit holds what was asked and what came of it, and neither a URL nor a secret.
 func TestAudit(t *testing.T) {

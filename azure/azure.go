@@ -179,7 +179,7 @@ func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, e
 // Capabilities implements signer.Capable. What only a user delegation key can do counts if Config.Keys is one, and not a source of
 // whatever keys.
 func (s *Signer) Capabilities() signer.Capabilities {
-	c := signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete},
+	c := signer.Capabilities{Backend: "azure", Methods: []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete},
 		SourceIP: s.version >= v2015, NotBefore: true, Prefix: true}
 	if s.version >= v2013 {
 		c.Response = []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"}

@@ -127,7 +127,7 @@ func New(c Config) (*Signer, error) {
 
 // Capabilities implements signer.Capable.
 func (s *Signer) Capabilities() signer.Capabilities {
-	return signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
+	return signer.Capabilities{Backend: "cdn", Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
 }
 
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,

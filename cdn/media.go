@@ -86,7 +86,7 @@ func mediaTokenParameter(op pipeline.Op, name string) (string, error) {
 
 // Capabilities implements signer.Capable. It is what Presign can do; Token holds its holder to headers and addresses, too.
 func (s *MediaSigner) Capabilities() signer.Capabilities {
-	return signer.Capabilities{Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
+	return signer.Capabilities{Backend: "cdn", Methods: []string{http.MethodGet, http.MethodHead}, Query: true, Prefix: true}
 }
 
 // Presign returns a URL for GET and HEAD of an object, or with Key "" of BaseURL itself. See signer.Signer for its contract,

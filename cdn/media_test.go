@@ -736,7 +736,7 @@ func TestMediaGrantsOverrides(t *testing.T) {
 func TestMediaCapabilities(t *testing.T) {
 	s := newMediaSigner(t)
 	c := s.Capabilities()
-	if want := (signer.Capabilities{Methods: []string{"GET", "HEAD"}, Query: true, Prefix: true}); !reflect.DeepEqual(c, want) {
+	if want := (signer.Capabilities{Backend: "cdn", Methods: []string{"GET", "HEAD"}, Query: true, Prefix: true}); !reflect.DeepEqual(c, want) {
 		t.Fatalf("%+v", c)
 	}
 	r := signer.Request{Key: "cat.jpg", Expires: time.Hour}

@@ -159,7 +159,7 @@ func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, e
 
 // Capabilities implements signer.Capable.
 func (s *Signer) Capabilities() signer.Capabilities {
-	c := signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+	c := signer.Capabilities{Backend: "gcs", ContentType: true, ContentLength: true, Checksum: true, Query: true,
 		Response: []string{"ContentDisposition", "ContentType"}, NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
 	if s.life != 0 {
 		c.MaxExpires = min(c.MaxExpires, s.life)

@@ -155,7 +155,7 @@ func (s *Signer) At(endpoint *url.URL, addressing signer.Addressing) (*Signer, e
 
 // Capabilities implements signer.Capable.
 func (s *Signer) Capabilities() signer.Capabilities {
-	return signer.Capabilities{ContentType: true, ContentLength: true, Checksum: true, Query: true,
+	return signer.Capabilities{Backend: "s3", ContentType: true, ContentLength: true, Checksum: true, Query: true,
 		Response:  []string{"CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"},
 		NotBefore: true, MaxExpires: maxExpires * time.Second, Post: true}
 }

@@ -5,6 +5,9 @@ import "time"
 // Capabilities are what a Signer, as it is configured, can hold the holder of a URL to. What it cannot is ErrUnsupported when it is
 // asked for, or with BestEffort named in NotEnforced.
 type Capabilities struct {
+	// Backend is the package that signs: "s3", "gcs", "oss", "azure" or "cdn".
+	Backend string
+
 	// Methods are those that a URL can be for; nil means every method.
 	Methods []string
 

@@ -111,6 +111,9 @@ func TestCapabilities(t *testing.T) {
 				t.Fatal("it does not tell")
 			}
 			c := capable.Capabilities()
+			if !strings.HasPrefix(name, c.Backend) || c.Backend == "" {
+				t.Errorf("it is of backend %q", c.Backend)
+			}
 			h := held{t, p}
 
 			for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"} {

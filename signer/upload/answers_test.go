@@ -233,7 +233,7 @@ func TestCompleteAnswers(t *testing.T) {
 		{"nothing but blanks", upload.S3, said{200, nil, "   \n"}, "", signer.ErrMalformed, "no document"},
 		{"a part is missing", upload.OSS, said{400, nil, "<Error><Code>InvalidPart</Code></Error>"}, "", upload.ErrRefused, "400 InvalidPart"},
 		{"Azure's", upload.Azure, said{201, etag(`"0x8D"`), ""}, `"0x8D"`, nil, ""},
-		{"Azure refuses", upload.Azure, said{400, nil, "\ufeff<Error><Code>InvalidBlockList</Code></Error>"}, "", upload.ErrRefused, "400 InvalidBlockList"},
+		{"Azure refuses", upload.Azure, said{400, nil, "\ufeff<Error><Code>InvalidBlockList</Code></Error>"}, "", upload.ErrRefused, "400 InvalidBlockList; a block of the list is not there"},
 		{"GCS's", upload.GCS, said{200, etag(`"7351"`), ""}, `"7351"`, nil, ""},
 		{"GCS waits", upload.GCS, said{308, http.Header{"Range": {"bytes=0-99"}}, ""}, "", upload.ErrRefused, "100 of 104857600 bytes are there"},
 	} {

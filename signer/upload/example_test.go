@@ -61,5 +61,5 @@ func ExampleUpload_Complete() {
 	})
 	fmt.Println(err)
 	// Output:
-	// upload: complete: parts: bad request: part 2 is missing; send it, or abort the upload
+	// upload: complete: parts: bad request: part 2 is missing, or is stored in another size; send it, or abort the upload
 }

@@ -54,6 +54,21 @@ func (p Protocol) String() string {
 	return "unknown protocol"
 }
 
+// signedBy reports whether a backend's Signer signs the protocol's requests. Other providers take some that an S3 Signer signs.
+func (p Protocol) signedBy(backend string) bool {
+	switch p {
+	case S3:
+		return backend == "s3"
+	case OSS:
+		return backend == "oss" || backend == "s3"
+	case GCS:
+		return backend == "gcs"
+	case GCSMultipart:
+		return backend == "gcs" || backend == "s3"
+	}
+	return backend == "azure"
+}
+
 // multipart reports whether p is spoken as S3 does: ?uploads, uploadId, partNumber.
 func (p Protocol) multipart() bool { return p == S3 || p == OSS || p == GCSMultipart }
 

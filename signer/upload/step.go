@@ -33,7 +33,7 @@ type Step[T any] struct {
 
 // Do sends the request and reads its answer. A nil client is http.DefaultClient. Redirects are not followed: what was signed is for one
 // host. Errors are *signer.Error values; they wrap ErrRefused, signer.ErrMalformed for an answer that is none, or what the client
-// says, without the URL's query.
+// says, with the secrets of the URL redacted.
 func (s *Step[T]) Do(ctx context.Context, client *http.Client) (result T, err error) {
 	if s.Request == nil {
 		return s.read(s.op, nil)
@@ -98,6 +98,8 @@ func (a *answer) refused(op pipeline.Op) error {
 	}
 	why := ""
 	switch {
+	case code == "InvalidBlockList":
+		why = "; a block of the list is not there, or not any more: it was not sent in this session, or the upload is complete already"
 	case code == "NoSuchUpload" || a.status == http.StatusGone || a.status == http.StatusNotFound && code == "":
 		why = "; there is no such upload, or not any more: it was completed, aborted, or is too old"
 	case a.status >= 500 || code == "InternalError" || code == "SlowDown":

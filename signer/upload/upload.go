@@ -53,13 +53,14 @@ import (
 
 // Config is one object that is to be uploaded. Signer, Protocol, Key, Size and Expires are required.
 type Config struct {
-	Signer   signer.Signer // of the backend that goes with Protocol, which New does not check, or a wrapper of it
+	Signer   signer.Signer // of the backend that goes with Protocol, or a wrapper of it
 	Protocol Protocol
 
 	Bucket, Key string // as in signer.Request
 	Size        int64  // bytes, at least 1
 
-	// PartSize is the size of each part but the last; 0 means 8 MiB, or more where there would be too many parts.
+	// PartSize is the size of each part but the last, in bytes, within what Protocol takes; 0 means 8 MiB, or more where there would be
+	// too many parts.
 	PartSize int64
 
 	// Header is kept with the object: Content-Type, Cache-Control, Content-Disposition, Content-Encoding, Content-Language, and the
@@ -81,8 +82,9 @@ type Config struct {
 // An Upload signs the requests of one upload. It holds no state of it, and is safe for concurrent use.
 //
 // What all requests but the first need is the session that Start's answer brought: the upload id, the resumable session's URL, or what
-// our blocks' names begin with. It is a signer.Secret, because Cloud Storage's lets everybody upload who has it. Keep it where nobody
-// else writes: the steps of an upload to Cloud Storage go wherever its URL says.
+// our blocks' names begin with. It is a signer.Secret, because Cloud Storage's lets everybody upload who has it. To keep it, store what
+// its Reveal returns, and make it again with signer.NewSecret: as JSON or text it is "[secret]". Keep it where nobody else
+// writes: the steps of an upload to Cloud Storage go wherever its URL says.
 type Upload struct {
 	c    Config
 	plan Plan
@@ -107,18 +109,35 @@ func New(c Config) (*Upload, error) {
 	if o, err := url.Parse(c.Origin); c.Origin != "" && (err != nil || o.Host == "" || o.Scheme+"://"+o.Host != c.Origin) {
 		bad("Origin", "it is no origin; https://app.example.com is one")
 	}
+	errs = append(errs, checkHeader(op, c.Header))
 	var err error
 	u := &Upload{c: c}
 	if c.Protocol < S3 || c.Protocol > Azure {
 		bad("Protocol", "%d is no protocol; take S3, OSS, GCS, GCSMultipart or Azure", int(c.Protocol))
 	} else if u.plan, err = newPlan(op, c.Protocol, c.Version, c.Size, c.PartSize); err != nil {
 		errs = append(errs, err)
+	} else if capable, ok := signer.As[signer.Capable](c.Signer); ok {
+		if backend := capable.Capabilities().Backend; backend != "" && !c.Protocol.signedBy(backend) {
+			bad("Protocol", "%v, and the Signer is one of package %s; give the protocol of its provider", c.Protocol, backend)
+		}
 	}
-	if errs != nil {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	u.c.Header = c.Header.Clone()
 	return u, nil
+}
+
+// checkHeader refuses what cannot be kept with an object, or belongs to one request of the upload.
+func checkHeader(op pipeline.Op, h http.Header) error {
+	errs := []error{pipeline.CheckRequest(op, &signer.Request{Key: "-", Header: h}, http.MethodPut)}
+	for name := range h {
+		switch strings.ToLower(name) {
+		case "content-length", "content-md5", "content-range", "transfer-encoding":
+			errs = append(errs, op.Errorf(signer.ErrRequest, "Header", "%s is of one request, and this is kept with the object; leave it out (Part takes a Content-MD5)", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func opOf(name string) pipeline.Op { return pipeline.Op{Backend: "upload", Name: name} }
@@ -189,6 +208,8 @@ func (u *Upload) ready(op pipeline.Op, session signer.Secret) error {
 	switch {
 	case session.IsZero():
 		return op.Errorf(signer.ErrRequest, "session", "there is none; it is what Start's answer brings")
+	case strings.HasPrefix(string(session.Reveal()), "["): // "[secret]", what a Secret prints and encodes
+		return op.Errorf(signer.ErrRequest, "session", "it is what a Secret prints instead of itself; store what session.Reveal returns, and make it a Secret again with signer.NewSecret")
 	case !session.IsPrintable():
 		return op.Errorf(signer.ErrRequest, "session", "it holds a control character or one outside of ASCII; it is not what Start's answer brought")
 	case u.c.Protocol == GCS && checkSessionURL(string(session.Reveal())) != "":
@@ -339,7 +360,7 @@ func (u *Upload) check(op pipeline.Op, parts []Part) error {
 		case i > 0 && p.Number == parts[i-1].Number:
 			return op.Errorf(signer.ErrRequest, "parts", "part %d is there twice", p.Number)
 		case p.Number != i+1:
-			return op.Errorf(signer.ErrRequest, "parts", "part %d is missing; send it, or abort the upload", i+1)
+			return op.Errorf(signer.ErrRequest, "parts", "part %d is missing, or is stored in another size; send it, or abort the upload", i+1)
 		case p.Size != length:
 			return op.Errorf(signer.ErrRequest, "parts", "part %d has %d bytes, not %d; send it again", p.Number, p.Size, length)
 		case u.c.Protocol.multipart() && !printable(p.ETag):
@@ -348,7 +369,7 @@ func (u *Upload) check(op pipeline.Op, parts []Part) error {
 		}
 	}
 	if len(parts) < u.plan.Parts {
-		return op.Errorf(signer.ErrRequest, "parts", "part %d is missing; send it, or abort the upload", len(parts)+1)
+		return op.Errorf(signer.ErrRequest, "parts", "part %d is missing, or is stored in another size; send it, or abort the upload", len(parts)+1)
 	}
 	return nil
 }

@@ -323,6 +323,11 @@ func TestNewErrors(t *testing.T) {
 		{"no version", func(c *upload.Config) { c.Protocol, c.Version = upload.Azure, "new" }, []string{`Version: bad request: "new"`}},
 		{"a version of S3", func(c *upload.Config) { c.Version = "2020-12-06" }, []string{"Version: "}},
 		{"an origin with a path", func(c *upload.Config) { c.Origin = "https://app.example.com/" }, []string{"Origin: "}},
+		{"another provider's Signer", func(c *upload.Config) { c.Protocol, c.Signer = upload.Azure, s3Signer() }, []string{"Protocol: bad request: Azure, and the Signer is one of package s3"}},
+		{"a header of one request", func(c *upload.Config) {
+			c.Header = http.Header{"Content-Length": {"5"}, "content-md5": {"x"}, "Content-Range": {"bytes 0-1/2"}}
+		}, []string{"Content-Length is of one request", "content-md5 is of", "Content-Range is of"}},
+		{"a header that is none", func(c *upload.Config) { c.Header = http.Header{"Content-Type": {"a\nb"}, "Host": {"h"}} }, []string{"Content-Type holds a control", "Host is the endpoint's"}},
 		{"no life", func(c *upload.Config) { c.Expires = 0 }, []string{"Expires: "}},
 	} {
 		c := good
@@ -438,6 +443,7 @@ func TestStepErrors(t *testing.T) {
 			t.Errorf("part %d: %v", n, err)
 		}
 	}
+	encoded := string(must(session.MarshalText())(t)) // what is left of a session that was stored as JSON
 	for _, tt := range []struct {
 		protocol upload.Protocol
 		session  string
@@ -445,6 +451,7 @@ func TestStepErrors(t *testing.T) {
 		{upload.S3, ""}, {upload.S3, "a\nb"}, {upload.S3, "ü"}, {upload.OSS, "a\x7f"}, {upload.GCSMultipart, "\x00"},
 		{upload.GCS, "id"}, {upload.GCS, "ftp://h/"}, {upload.GCS, "https://user@h/"}, {upload.GCS, "https://h/ "}, {upload.GCS, "//h/"}, {upload.GCS, "https://h/#f"},
 		{upload.Azure, "id"}, {upload.Azure, strings.Repeat("x", 25)},
+		{upload.S3, encoded}, {upload.GCS, encoded}, {upload.Azure, encoded},
 	} {
 		c := config
 		c.Protocol = tt.protocol
@@ -471,7 +478,7 @@ func TestStepErrors(t *testing.T) {
 	}
 	// A Signer of another backend is asked for.
 	key := must(azure.SharedKey("account", "bm90IGEgc2VjcmV0"))(t)
-	config.Expires, config.Signer = time.Minute, must(azure.New(azure.Config{Account: "account", Container: "films", Keys: key}))(t)
+	config.Expires, config.Signer = time.Minute, struct{ signer.Signer }{must(azure.New(azure.Config{Account: "account", Container: "films", Keys: key}))(t)}
 	if _, err := must(upload.New(config))(t).Start(ctx); !errors.Is(err, signer.ErrUnsupported) || !strings.Contains(err.Error(), "an upload to S3 needs; is it of that backend?") {
 		t.Errorf("%v", err)
 	}
@@ -581,7 +588,10 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func exampleSigner() signer.Signer {
+// exampleSigner signs for every protocol: it does not tell whose it is.
+func exampleSigner() signer.Signer { return struct{ signer.Signer }{s3Signer()} }
+
+func s3Signer() signer.Signer {
 	s, err := s3.New(s3.Config{Region: "eu-west-1", Bucket: "films", Credentials: s3.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE",
 		SecretKey: signer.NewSecret([]byte("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))},
 		Clock: clock.Fixed(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))})

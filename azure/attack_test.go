@@ -166,20 +166,23 @@ func TestAttackUnsignedResource(t *testing.T) {
 	}
 }
 
-// Lists in a URL are a stranger's: a megabyte of names must cost no more than reading it.
+// Lists in a URL are a stranger's: a megabyte of names must cost no more than reading it. Parameters are at most a thousand.
 func TestAttackLongLists(t *testing.T) {
-	var srh, query strings.Builder
+	var srh, srq, query strings.Builder
 	h := make(http.Header)
 	for i := range 50_000 {
 		name := "X-" + strconv.Itoa(i)
 		h[name] = []string{""}
 		fmt.Fprintf(&srh, ",%s", name)
-		fmt.Fprintf(&query, "&%s=", name)
+		if i < 900 {
+			fmt.Fprintf(&srq, ",%s", name)
+			fmt.Fprintf(&query, "&%s=", name)
+		}
 	}
-	for _, list := range []string{"srh", "srq"} {
+	for list, names := range map[string]string{"srh": srh.String(), "srq": srq.String()} {
 		in := httptest.NewRequest("GET", "https://myaccount.blob.core.windows.net/photos/k", nil)
 		in.RequestURI = "/photos/k?sv=2026-04-06&sr=b&sp=r&se=2027-01-01&skoid=a&sktid=b&skt=2026-11-24&ske=2026-12-01&sks=b&skv=2026-04-06&sig=" + strings.Repeat("A", 43) + "%3D" + query.String() +
-			"&" + list + "=" + srh.String()[1:]
+			"&" + list + "=" + names[1:]
 		in.Header = h
 		if _, err := newVerifier(t).Verify(ctx, in); !errors.Is(err, signer.ErrUnknownKey) {
 			t.Errorf("%s: %v", list, err)

@@ -151,9 +151,8 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	if r.in, err = v.inbound(r.req); err != nil {
 		return nil, err
 	}
-	var ok bool
-	if r.path, r.rawQuery, ok = pipeline.RequestTarget(r.req); !ok {
-		return nil, r.Op.Refusal(signer.ErrMalformed, "URL", "InvalidUri", "its path must begin with a slash")
+	if r.path, r.rawQuery, err = pipeline.RequestTarget(r.Op, r.req, "InvalidUri"); err != nil {
+		return nil, err
 	}
 	sas := false
 	for name := range wire.Pairs(r.rawQuery) {

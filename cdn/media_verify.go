@@ -125,9 +125,9 @@ func (v *MediaVerifier) Verify(ctx context.Context, req *http.Request) (*signer.
 	if err != nil {
 		return nil, err
 	}
-	path, rawQuery, ok := pipeline.RequestTarget(req)
-	if !ok {
-		return nil, f.Op.Errorf(signer.ErrMalformed, "URL", "its path must begin with a slash")
+	path, rawQuery, err := pipeline.RequestTarget(f.Op, req, "")
+	if err != nil {
+		return nil, err
 	}
 
 	c, err := v.claim(&f, req, path, rawQuery)

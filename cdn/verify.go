@@ -193,9 +193,9 @@ func (v *Verifier) target(f *faults, req *http.Request) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	path, rawQuery, ok := pipeline.RequestTarget(req)
-	if !ok {
-		return target{}, f.Op.Errorf(signer.ErrMalformed, "URL", "its path must begin with a slash")
+	path, rawQuery, err := pipeline.RequestTarget(f.Op, req, "")
+	if err != nil {
+		return target{}, err
 	}
 	t := target{in.Scheme, in.Host, path, rawQuery}
 	client := req.Header["X-Client-Request-Url"]

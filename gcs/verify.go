@@ -142,9 +142,9 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 	if err != nil {
 		return nil, err
 	}
-	path, rawQuery, ok := pipeline.RequestTarget(req)
-	if !ok {
-		return nil, f.Op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path must begin with a slash")
+	path, rawQuery, err := pipeline.RequestTarget(f.Op, req, "InvalidURI")
+	if err != nil {
+		return nil, err
 	}
 
 	c, err := f.claim(req, rawQuery)

@@ -23,6 +23,8 @@ import (
 // It is safe for concurrent use, does not change req and does not read its body. A signature can be used any number
 // of times while it lives: a Verifier does not stop replay (Grant.Fingerprint helps a caller who must).
 //
+// A request with more than 1,000 parameters in its URL is ErrMalformed: what a stranger sends is read before its key is known.
+//
 // Trailers come with the body, after Verify: fields in req.Trailer that were not announced in the header are not verified.
 //
 // Errors are *Error values (possibly joined) that wrap one of the sentinels for verifying; an error of the key

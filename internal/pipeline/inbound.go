@@ -65,30 +65,45 @@ func CanonicalNames(op Op, req *http.Request, code string) (*http.Request, error
 	return &r, nil
 }
 
-// RequestTarget returns path and query as they came over the wire.
-func RequestTarget(req *http.Request) (path, rawQuery string, ok bool) {
+// maxParams is how many parameters a verified request can have: what a stranger sends is read, sorted and kept before its key is known.
+const maxParams = 1000
+
+// RequestTarget returns path and query as they came over the wire. code is the provider's for a URL that is none.
+func RequestTarget(op Op, req *http.Request, code string) (path, rawQuery string, err error) {
+	path, rawQuery = requestTarget(req)
+	switch {
+	case path == "" || path[0] != '/':
+		return "", "", op.Refusal(signer.ErrMalformed, "URL", code, "its path must begin with a slash")
+	case strings.Count(rawQuery, "&") >= maxParams:
+		return "", "", op.Refusal(signer.ErrMalformed, "URL", code, "its query has more than %d parameters", maxParams)
+	}
+	return path, rawQuery, nil
+}
+
+// requestTarget is RequestTarget without its checks.
+func requestTarget(req *http.Request) (path, rawQuery string) {
 	if req.RequestURI == "" {
 		if req.URL == nil {
-			return "", "", false
+			return "", ""
 		}
 		path = req.URL.EscapedPath()
 		if path == "" {
 			path = "/"
 		}
-		return path, req.URL.RawQuery, path[0] == '/'
+		return path, req.URL.RawQuery
 	}
 	target := req.RequestURI
 	if target[0] != '/' { // a request to a proxy
 		if scheme, rest, absolute := strings.Cut(target, "://"); absolute && (scheme == "http" || scheme == "https") {
 			at := strings.IndexAny(rest, "/?")
 			if at < 0 || rest[at] == '?' {
-				return "", "", false
+				return "", ""
 			}
 			target = rest[at:]
 		}
 	}
 	path, rawQuery, _ = strings.Cut(target, "?")
-	return path, rawQuery, path != "" && path[0] == '/'
+	return path, rawQuery
 }
 
 // Word is the beginning of a text as far as it looks like a key: what follows may be a signature.

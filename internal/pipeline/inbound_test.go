@@ -112,18 +112,22 @@ func TestRequestTarget(t *testing.T) {
 		{"OPTIONS *", "*", "https://h/a", "", ""},
 		{"CONNECT", "h:443", "https://h/a", "", ""},
 		{"only a query", "?a", "https://h/a", "", ""},
+		{"as many parameters as there may be", "/a?" + strings.Repeat("&", 999), "", "/a", strings.Repeat("&", 999)},
+		{"one more", "/a?" + strings.Repeat("&", 1000), "", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req := &http.Request{RequestURI: tt.uri}
 			if tt.rawURL != "" {
 				req.URL = request("GET", tt.rawURL)().URL
 			}
-			path, query, ok := RequestTarget(req)
+			path, query, err := RequestTarget(Op{"b", "verify"}, req, "InvalidURI")
 			switch {
-			case ok != (tt.path != ""):
-				t.Errorf("got %q, %q, %v", path, query, ok)
-			case ok && (path != tt.path || query != tt.query):
-				t.Errorf("got %q and %q, want %q and %q", path, query, tt.path, tt.query)
+			case tt.path == "":
+				if e := (*signer.Error)(nil); !errors.Is(err, signer.ErrMalformed) || !errors.As(err, &e) || e.Code != "InvalidURI" || e.Field != "URL" {
+					t.Errorf("got %q, %q, %v", path, query, err)
+				}
+			case err != nil || (path != tt.path || query != tt.query):
+				t.Errorf("got %q and %q, %v, want %q and %q", path, query, err, tt.path, tt.query)
 			}
 		})
 	}

@@ -87,8 +87,10 @@ func (r *relay) pass(client *net.TCPConn) {
 		if err != nil {
 			return
 		}
+		late := false
 		if head, _, _ := bytes.Cut(buf[:n], []byte("\r\n")); bytes.HasPrefix(head, []byte("PUT ")) {
-			sent, most = 0, r.put(string(head))
+			sent = 0
+			most, late = r.put(string(head))
 		}
 		if sent += int64(n); most > 0 && sent > most {
 			client.SetLinger(0) // a reset, in the middle of a request
@@ -99,6 +101,13 @@ func (r *relay) pass(client *net.TCPConn) {
 			<-answered
 			io.Copy(io.Discard, client)
 			return
+		}
+		// A store that refuses closes the connection, and what it has said is lost where it is sent more before that is read.
+		for wait := 0; late && wait < 60; wait++ {
+			if _, refused := r.was(); refused > 0 {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
 		}
 	}
 }
@@ -113,8 +122,8 @@ func (r *relay) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// put sees a request to upload a part begin. It returns how many bytes of it pass, 0 for all.
-func (r *relay) put(head string) (most int64) {
+// put sees a request to upload a part begin. It returns how many bytes of it pass, 0 for all, and whether it has been held up.
+func (r *relay) put(head string) (most int64, late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.puts > 0 {
@@ -125,14 +134,15 @@ func (r *relay) put(head string) (most int64) {
 			r.mu.Unlock()
 			time.Sleep(r.late)
 			r.mu.Lock()
+			late = true
 		}
 	}
 	// The browser sends a request once more by itself, and in silence, if its connection had been used before.
 	if head == r.victim && r.broken < 5 {
 		r.broken++
-		return uploadPart / 2
+		return uploadPart / 2, late
 	}
-	return 0
+	return 0, late
 }
 
 // trouble plans that the second of the next requests comes so late, and that the fourth is broken off in the middle.

@@ -19,8 +19,9 @@ func CopySource(bucket, key, version string) (string, error) {
 	op := pipeline.Op{Backend: "s3", Name: "copy source"}
 	where := bucket + "/"
 	if strings.HasPrefix(bucket, "arn:") {
-		if strings.Count(bucket, ":") < 5 || strings.Contains(bucket, "/object/") {
-			return "", op.Errorf(signer.ErrRequest, "bucket", "%q is no ARN of an access point; it has the form arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME", bucket)
+		parts := strings.SplitN(bucket, ":", 6)
+		if len(parts) < 6 || parts[4] == "" || strings.Contains(bucket, "/object/") {
+			return "", op.Errorf(signer.ErrRequest, "bucket", "%q is no ARN of an access point, which has the form arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME; a bucket has its name alone", bucket)
 		}
 		where = bucket + "/object/"
 	} else if err := pipeline.CheckBucket(op, "bucket", bucket); err != nil {

@@ -22,7 +22,7 @@ func TestCopySource(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ bucket, key, field string }{
-		{"", "k", "bucket"}, {"a/b", "k", "bucket"}, {"arn:aws:s3", "k", "bucket"}, {"photos", "", "key"}, {"photos", "a\x00", "key"}, {"photos", "\xff", "key"},
+		{"", "k", "bucket"}, {"a/b", "k", "bucket"}, {"arn:aws:s3", "k", "bucket"}, {"arn:aws:s3:::photos", "k", "bucket"}, {"photos", "", "key"}, {"photos", "a\x00", "key"}, {"photos", "\xff", "key"},
 		{"arn:aws:s3:us-west-2:123456789012:accesspoint/a/object/secret", "k", "bucket"},
 	} {
 		_, err := s3.CopySource(tt.bucket, tt.key, "")

@@ -245,7 +245,7 @@ func (t *target) accessPoint(op pipeline.Op) error {
 	case t.regionSet != "":
 		return bad(signer.ErrRequest, "the access point is one of one region; leave RegionSet out")
 	case service != "s3" && service != "s3-object-lambda" || kind != "accesspoint":
-		return bad(signer.ErrRequest, "%q is not the ARN of an access point", t.bucket)
+		return bad(signer.ErrRequest, "%q is not the ARN of an access point; a bucket is named by its name alone", t.bucket)
 	case region != t.region:
 		return bad(signer.ErrRequest, "the access point is in %q, the signer in %q; make a signer for the access point's region", region, t.region)
 	case !pipeline.HostLabel(account) || !pipeline.HostLabel(name) || len(name)+len(account) > 62:

@@ -59,11 +59,13 @@ func (r *KeyRing[K]) Set(inForce K, accepted ...K) error {
 	for {
 		old := r.state.Load()
 		next := &ringState[K]{keys, make(map[string]*atomic.Int64)}
-		for _, k := range keys {
+		for i, k := range keys {
 			id, _ := k.Retirement()
-			if id == "" || next.latest[id] != nil {
-				return &Error{Op: "key ring", Field: "keys", Err: fmt.Errorf(
-					"%w: each needs an id of its own and a secret, and one lacks either or has the id of another (%q)", ErrCredentials, id)}
+			if id == "" {
+				return &Error{Op: "key ring", Field: "keys", Err: fmt.Errorf("%w: the key at %d has no id or no secret; it needs both", ErrCredentials, i)}
+			}
+			if next.latest[id] != nil {
+				return &Error{Op: "key ring", Field: "keys", Err: fmt.Errorf("%w: two keys have the id %q; each needs its own, and is named once", ErrCredentials, id)}
 			}
 			next.latest[id] = new(atomic.Int64)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,11 +106,17 @@ func TestKeyRing(t *testing.T) {
 
 func TestKeyRingErrors(t *testing.T) {
 	a, none := accountKey{id: "a"}, accountKey{}
-	for _, keys := range [][]accountKey{{none}, {a, none}, {a, a}, {a, {id: "b"}, {id: "b"}}} {
-		r, err := signer.NewKeyRing(keys[0], keys[1:]...)
+	for _, tt := range []struct {
+		keys []accountKey
+		want string
+	}{
+		{[]accountKey{none}, "the key at 0 has no id"}, {[]accountKey{a, none}, "the key at 1 has no id"},
+		{[]accountKey{a, a}, `two keys have the id "a"`}, {[]accountKey{a, {id: "b"}, {id: "b"}}, `two keys have the id "b"`},
+	} {
+		r, err := signer.NewKeyRing(tt.keys[0], tt.keys[1:]...)
 		var e *signer.Error
-		if r != nil || !errors.Is(err, signer.ErrCredentials) || !errors.As(err, &e) {
-			t.Errorf("%q: %v", ids(keys), err)
+		if r != nil || !errors.Is(err, signer.ErrCredentials) || !errors.As(err, &e) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v", ids(tt.keys), err)
 		}
 	}
 	r, err := signer.NewKeyRing(a)

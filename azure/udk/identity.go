@@ -38,6 +38,9 @@ type ManagedIdentity struct {
 // ManagedIdentityFromEnvironment returns the identity that the environment names with IDENTITY_ENDPOINT and IDENTITY_HEADER, and
 // AZURE_CLIENT_ID for a user-assigned one; without them, that of the machine. getenv is os.Getenv, or another look-up.
 func ManagedIdentityFromEnvironment(getenv func(string) string) (ManagedIdentity, error) {
+	if getenv == nil {
+		return ManagedIdentity{}, opIdentity().Errorf(signer.ErrRequest, "getenv", "it is nil; give it os.Getenv")
+	}
 	m := ManagedIdentity{ClientID: getenv("AZURE_CLIENT_ID"), Header: signer.NewSecret([]byte(getenv("IDENTITY_HEADER")))}
 	address := getenv("IDENTITY_ENDPOINT")
 	switch {
@@ -120,9 +123,12 @@ func ManagedIdentityToken(m ManagedIdentity) (func(ctx context.Context) (token s
 		switch {
 		case err != nil:
 			return "", time.Time{}, rest.Remote(ctx, op, "", "no managed identity service answers; is this Azure, and has it an identity?", err)
+		case (answer.Status == http.StatusBadRequest || answer.Status == http.StatusNotFound) && named == 0:
+			return "", time.Time{}, op.Errorf(signer.ErrRemote, "ClientID, ObjectID, ResourceID",
+				"the managed identity service finds none (%d): assign one to this machine, or name which if it has several", answer.Status)
 		case answer.Status == http.StatusBadRequest || answer.Status == http.StatusNotFound:
 			return "", time.Time{}, op.Errorf(signer.ErrRemote, "ClientID, ObjectID, ResourceID",
-				"the managed identity service knows no such identity (%d); assign one, and name it if there are several", answer.Status)
+				"the managed identity service knows no such identity (%d): assign it to this machine, or check its id", answer.Status)
 		case answer.Status != http.StatusOK:
 			return "", time.Time{}, op.Errorf(signer.ErrRemote, "", "the managed identity service answers %d", answer.Status)
 		}

@@ -123,19 +123,22 @@ func TestManagedIdentityAnswers(t *testing.T) {
 }
 
 func TestManagedIdentityFails(t *testing.T) {
-	for status, tt := range map[int]struct {
-		want  string
-		asked int
+	for _, tt := range []struct {
+		status int
+		named  string // the ClientID
+		want   string
+		asked  int
 	}{
-		400: {"knows no such identity (400)", 1}, 404: {"knows no such identity (404)", 1}, 403: {"answers 403", 1},
-		429: {"answers 429", 4}, 500: {"answers 500", 4}, 302: {"redirect", 1},
+		{400, "", "finds none (400): assign one", 1}, {404, "", "finds none (404): assign one", 1},
+		{400, "c-1", "knows no such identity (400): ", 1}, {404, "c-1", "knows no such identity (404): ", 1},
+		{403, "", "answers 403", 1}, {429, "", "answers 429", 4}, {500, "", "answers 500", 4}, {302, "", "redirect", 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n := 0
-			get, err := ManagedIdentityToken(ManagedIdentity{Client: &http.Client{Transport: handler(func(w http.ResponseWriter, r *http.Request) {
+			get, err := ManagedIdentityToken(ManagedIdentity{ClientID: tt.named, Client: &http.Client{Transport: handler(func(w http.ResponseWriter, r *http.Request) {
 				n++
 				w.Header().Set("Location", "http://127.0.0.1:1/planted")
-				w.WriteHeader(status)
+				w.WriteHeader(tt.status)
 				w.Write([]byte(`{"error":"invalid_request","error_description":"planted"}`))
 			})}})
 			if err != nil {
@@ -143,7 +146,7 @@ func TestManagedIdentityFails(t *testing.T) {
 			}
 			_, _, err = get(t.Context())
 			if !errors.Is(err, signer.ErrRemote) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "planted") || n != tt.asked {
-				t.Errorf("%d: got %v after %d requests", status, err, n)
+				t.Errorf("%d, %q: got %v after %d requests", tt.status, tt.named, err, n)
 			}
 		})
 	}
@@ -215,5 +218,9 @@ func TestManagedIdentityFromEnvironment(t *testing.T) {
 		if _, err := ManagedIdentityToken(m); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	_, err := ManagedIdentityFromEnvironment(nil)
+	if !errors.Is(err, signer.ErrRequest) || !strings.Contains(err.Error(), "os.Getenv") {
+		t.Errorf("without getenv: %v", err)
 	}
 }

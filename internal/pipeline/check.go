@@ -294,7 +294,10 @@ func SignatureOf(name string) string {
 
 // CheckBucket refuses names that would become another host or another path.
 func CheckBucket(op Op, field, bucket string) error {
-	if bucket == "" {
+	switch {
+	case bucket == "" && field == "bucket": // a function's argument
+		return op.Errorf(signer.ErrRequest, field, "it is empty; name the source's bucket")
+	case bucket == "":
 		return op.Errorf(signer.ErrRequest, field, "no bucket; name it in the Request or the Config")
 	}
 	if bucket == "." || bucket == ".." || strings.ContainsAny(bucket, "/\\?#@:% ") || hasControl(bucket) {
@@ -321,7 +324,7 @@ func CheckEndpoint(op Op, u *url.URL) error {
 	} else if problem := hostProblem(u.Host); problem != "" {
 		bad("%s", problem)
 	}
-	if u.Path != "" && u.Path[0] != '/' {
+	if u.Host != "" && u.Path != "" && u.Path[0] != '/' {
 		bad("its path must begin with a slash, or it would continue the host")
 	}
 	if u.User != nil {

@@ -176,6 +176,10 @@ func TestCheckBucket(t *testing.T) {
 	for _, bucket := range []string{"photos", "my.photos", "My_Photos", "$root", "..a"} {
 		checkField(t, CheckBucket(op, "Bucket", bucket), "")
 	}
+	// A function has an argument, no Config.
+	if err := CheckBucket(op, "bucket", ""); err == nil || strings.Contains(err.Error(), "Config") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestCheckEndpoint(t *testing.T) {
@@ -191,6 +195,9 @@ func TestCheckEndpoint(t *testing.T) {
 		t.Run(raw, func(t *testing.T) { checkField(t, CheckEndpoint(op, u), field) })
 	}
 	checkField(t, CheckEndpoint(op, nil), "")
+	if err := CheckEndpoint(op, &url.URL{Path: "storage.example.com"}); err == nil || strings.Contains(err.Error(), "continue the host") {
+		t.Errorf("without a host: %v", err)
+	}
 	checkField(t, CheckEndpoint(op, &url.URL{Scheme: "https", Host: "h.example", Path: ".evil.example/x"}), "Endpoint")
 }
 

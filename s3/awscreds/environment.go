@@ -12,8 +12,11 @@ import (
 
 // Environment reads an access key from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which getenv
 // (os.Getenv) looks up. It is read once; a session token's key ends, and when is not said there. If there is none, or half of one, the
-// error is signer.ErrCredentials.
+// error is signer.ErrCredentials; without a getenv it is signer.ErrRequest.
 func Environment(getenv func(string) string) (s3.Credentials, error) {
+	if getenv == nil {
+		return s3.Credentials{}, noGetenv()
+	}
 	id, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
 	switch {
 	case id == "" && secret == "":
@@ -41,6 +44,9 @@ func Environment(getenv func(string) string) (s3.Credentials, error) {
 // getenv is os.Getenv, or another look-up. Files in ~/.aws are not read: with AWS_PROFILE and no key in the environment the
 // program would sign as somebody else than it was told, and that is signer.ErrCredentials. Errors are those of the source's own function.
 func FromEnvironment(getenv func(string) string, o Options) (s3.CredentialSource, error) {
+	if getenv == nil {
+		return nil, noGetenv()
+	}
 	op := opEnvironment()
 	switch {
 	case getenv("AWS_ACCESS_KEY_ID") != "" || getenv("AWS_SECRET_ACCESS_KEY") != "":
@@ -105,4 +111,8 @@ func parseURL(op pipeline.Op, name, address string) (*url.URL, error) {
 
 func opEnvironment() pipeline.Op {
 	return pipeline.Op{Backend: "s3", Name: "credentials of the environment"}
+}
+
+func noGetenv() error {
+	return opEnvironment().Errorf(signer.ErrRequest, "getenv", "it is nil; give it os.Getenv")
 }

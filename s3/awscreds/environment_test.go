@@ -95,4 +95,11 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 	if !errors.Is(err, signer.ErrCredentials) || !slices.Contains(strings.Fields(err.Error()), "AWS_SECRET_ACCESS_KEY") {
 		t.Errorf("got %v", err)
 	}
+	_, err = Environment(nil)
+	source, err2 := FromEnvironment(nil, Options{})
+	for _, err := range []error{err, err2} {
+		if source != nil || !errors.Is(err, signer.ErrRequest) || !strings.Contains(err.Error(), "os.Getenv") {
+			t.Errorf("without getenv: %v, %v", source, err)
+		}
+	}
 }

@@ -53,7 +53,8 @@ import (
 //
 // With an endpoint of one's own the bucket stands in the host's name, as in the SDK; set Addressing to signer.AddressingPath
 // for servers that want it in the path, where a client has UsePathStyle. An endpoint that a function resolves cannot be read and
-// is signer.ErrUnsupported. No credentials, or anonymous ones, are signer.ErrCredentials.
+// is signer.ErrUnsupported. No credentials, or anonymous ones, are signer.ErrCredentials. A cfg without a Region gives a Config without
+// one, which s3.New refuses.
 func Config(cfg aws.Config) (s3.Config, error) {
 	return ClientConfig(awss3.NewFromConfig(cfg))
 }

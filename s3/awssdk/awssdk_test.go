@@ -248,7 +248,15 @@ func TestConfigRefuses(t *testing.T) {
 		assert.ErrorContains(t, err, tt.say, name)
 		assert.Zero(t, got, name)
 	}
-	_, err := ClientConfig(awss3.NewFromConfig(good, func(o *awss3.Options) { o.EndpointResolverV2 = resolver{o.EndpointResolverV2} }))
+	// Without a region there may still be one elsewhere: the Config has none, and New says so.
+	regionless := good
+	regionless.Region = ""
+	c, err := Config(regionless)
+	require.NoError(t, err)
+	_, err = s3.New(c)
+	assert.ErrorIs(t, err, signer.ErrRequest)
+	assert.ErrorContains(t, err, "Region")
+	_, err = ClientConfig(awss3.NewFromConfig(good, func(o *awss3.Options) { o.EndpointResolverV2 = resolver{o.EndpointResolverV2} }))
 	assert.ErrorIs(t, err, signer.ErrUnsupported)
 }
 

@@ -66,10 +66,10 @@ var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.C
 func block%d(ctx context.Context, w http.ResponseWriter, req *http.Request, resp *http.Response, endpoint, baseURL *url.URL, file, secret, body []byte,
 	id, base64Key string, credentials, creds s3.Credentials, old, next cdn.Key, trace signer.Trace, cfg aws.Config, credential azcore.TokenCredential, provider alioss.CredentialsProvider,
 	s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, presign any, until time.Time, known bool, size int64,
-	limited signer.Signer, get, head, part *signer.Presigned) error {
+	limited signer.Signer, get, head, part *signer.Presigned, etag string) error {
 	{
 %s
-		_, _, _, _ = limited, get, head, part
+		_, _, _, _, _ = limited, get, head, part, etag
 		_, _, _, _, _, _, _ = s, v, p, client, presign, until, known
 	}
 	return nil

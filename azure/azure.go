@@ -281,10 +281,17 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	if err != nil {
 		return nil, nil, err
 	}
+	u = s.endpoint.appendURL(dst, container, r.Key)
+	f, of := frameIn(w), framed{w.Plan.Start, w.Plan.End, t.sp, container, key.macs}
+	plain := r.Key != "" && len(r.Query)+len(r.Header) == 0 && !r.SourceIP.IsValid() && !pipeline.Overriding(&r.Response)
+	if plain && f.framed == of {
+		u = append(u, f.params...)
+		w.ToSign = f.appendToSign(w.ToSign[:0], r.Key)
+		w.Trace(ctx)
+		return key.macs.appendEscaped(u, w.ToSign), nil, nil
+	}
 	start, end := instantOf(w.Stamp(w.Plan.Start)), instantOf(w.Stamp(w.Plan.End))
 	t.st, t.se = string(start[:]), string(end[:])
-
-	u = s.endpoint.appendURL(dst, container, r.Key)
 	if len(r.Query) > 0 || len(r.Header) > 0 || r.Key == "" {
 		if notEnforced, err = t.cover(op, w, key.delegation != nil, r); err != nil {
 			return nil, nil, err
@@ -293,12 +300,18 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	if r.SourceIP.IsValid() && t.sip == "" {
 		notEnforced = append(notEnforced, "SourceIP")
 	}
+	place := len(u)
 	u = append(u, '?')
 	if len(w.Params.List) > 0 {
 		w.Params.Sort()
 		u = append(wire.AppendParams(u, w.Params.List), '&')
 	}
-	return s.finish(ctx, w, u, &t, &key, container, r.Key), notEnforced, nil
+	u = s.complete(w, u, &t, &key, container, r.Key)
+	if plain {
+		f.keep(of, w.ToSign, u[place:], r.Key, &t, s.endpoint.account)
+	}
+	w.Trace(ctx)
+	return key.macs.appendEscaped(u, w.ToSign), notEnforced, nil
 }
 
 // permit sets the least permission that a method on a blob needs, or on a container if there is no key.
@@ -491,8 +504,53 @@ func addressRange(p netip.Prefix) string {
 	return first.String()
 }
 
+// A frame is what SAS of one life share that allow the same in one container and have no options: everything but the blob's name and
+// the signature. A Scratch keeps the last one, so that a service that signs many in a second puts it together once.
+type frame struct {
+	framed
+	front, back []byte // the string to sign, around the name
+	params      []byte // the query, as far as "sig="
+}
+
+// framed says whose frame it is.
+type framed struct {
+	start, end            int64
+	permission, container string
+	key                   *macKey
+}
+
+func frameIn(w *sigv4.Scratch) *frame {
+	f, ok := w.Kept.(*frame)
+	if !ok {
+		f = new(frame)
+		w.Kept = f
+	}
+	return f
+}
+
+// keep cuts the frame out of a string to sign, and of a query.
+func (f *frame) keep(of framed, toSign, params []byte, name string, t *token, account string) {
+	f.framed = of
+	f.front = appendLines(f.front[:0], t.sp, t.st, t.se)
+	f.front = appendResource(f.front, t.sv, "blob", account, of.container, "")
+	f.front[len(f.front)-1] = '/' // the name follows
+	f.back = append(f.back[:0], toSign[len(f.front)+len(name):]...)
+	f.params = append(f.params[:0], params...)
+}
+
+func (f *frame) appendToSign(dst []byte, name string) []byte {
+	return append(append(append(dst, f.front...), name...), f.back...)
+}
+
 // finish appends the parameters of the SAS and the signature to dst.
 func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, dst []byte, t *token, key *Key, container, name string) []byte {
+	dst = s.complete(w, dst, t, key, container, name)
+	w.Trace(ctx)
+	return key.macs.appendEscaped(dst, w.ToSign)
+}
+
+// complete appends all parameters of the SAS but the signature, as far as its "=", and leaves the string to sign in w.
+func (s *Signer) complete(w *sigv4.Scratch, dst []byte, t *token, key *Key, container, name string) []byte {
 	if d := key.delegation; d != nil {
 		t.skoid, t.sktid, t.skt, t.ske, t.sks, t.skv, t.skdutid = d.SignedOID, d.SignedTID, d.SignedStart, d.SignedExpiry, d.SignedService, d.SignedVersion, d.SignedDelegatedUserTID
 	}
@@ -504,9 +562,7 @@ func (s *Signer) finish(ctx context.Context, w *sigv4.Scratch, dst []byte, t *to
 	default:
 		w.ToSign = appendServiceSAS(w.ToSign[:0], "blob", t, s.endpoint.account, container, name)
 	}
-	w.Trace(ctx)
-	dst = append(t.appendParams(dst), "&sig="...)
-	return key.macs.appendEscaped(dst, w.ToSign)
+	return append(t.appendParams(dst), "&sig="...)
 }
 
 // An instant is a time in the form that is written into a SAS, 2006-01-02T15:04:05Z.

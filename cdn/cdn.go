@@ -180,12 +180,14 @@ func (s *Signer) presign(ctx context.Context, d *draft, dst []byte, r *signer.Re
 	if err := d.addUnenforced(op, r, ""); err != nil {
 		return nil, err
 	}
-	for name, values := range r.Query {
-		for _, v := range values {
-			d.params.Add(name, v)
+	if len(r.Query) > 0 {
+		for name, values := range r.Query {
+			for _, v := range values {
+				d.params.Add(name, v)
+			}
 		}
+		d.params.Sort() // one request has one URL
 	}
-	d.params.Sort() // one request has one URL
 	if err := s.plan(ctx, op, d, &pipeline.Ask{Expires: r.Expires, Window: r.Window, Spread: r.Spread, Bucket: s.bucket, Key: r.Key,
 		AllowShorter: r.AllowShorter}); err != nil {
 		return nil, err

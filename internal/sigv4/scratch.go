@@ -45,6 +45,8 @@ type Scratch struct {
 	Canonical []byte // the canonical request
 	ToSign    []byte // the string to sign
 
+	Kept any // what a backend keeps from one signature for the next
+
 	Headers []Header
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	Params  wire.Params

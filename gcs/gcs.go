@@ -268,7 +268,8 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, r *s
 		return nil, err
 	}
 	query := len(url) + 1
-	url = auth.appendQuery(append(url, '?'), w.Params.List, w.Headers)
+	url = auth.appendQuery(url, w.Params.List, w.Headers)
+	url[query-1] = '?'
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
 	return s.sign(ctx, op, w, append(url, "&X-Goog-Signature="...), &auth)
@@ -471,11 +472,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 	}
 	w.URL = append(w.URL, path...)
 	query := len(w.URL) + 1
-	w.URL = append(w.URL, '?')
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
-		w.URL = append(append(w.URL, kept...), '&')
+		w.URL = append(append(w.URL, '&'), kept...)
 	}
 	w.URL = auth.appendQuery(w.URL, nil, w.Headers)
+	w.URL[query-1] = '?'
 
 	if err := canonicalise(op, w, path, string(w.URL[query:])); err != nil {
 		return nil, err

@@ -65,44 +65,32 @@ type authParams struct {
 }
 
 // appendQuery appends the canonical query, which is the query on the wire: the signature's parameters among the caller's, all
-// sorted by name.
+// sorted by name, each behind an '&'.
 func (a *authParams) appendQuery(dst []byte, callers []wire.Param, headers []sigv4.Header) []byte {
-	start := len(dst)
-	dst, callers = appendName(dst, start, callers, "X-Goog-Algorithm=")
+	dst, callers = appendName(dst, callers, "&X-Goog-Algorithm=")
 	dst = append(dst, a.algorithm...)
-	dst, callers = appendName(dst, start, callers, "X-Goog-Credential=")
+	dst, callers = appendName(dst, callers, "&X-Goog-Credential=")
 	dst = a.memo.AppendCredential(dst, a.id, a.scope, terminator)
-	dst, callers = appendName(dst, start, callers, "X-Goog-Date=")
+	dst, callers = appendName(dst, callers, "&X-Goog-Date=")
 	dst = append(dst, a.stamp[:]...)
-	dst, callers = appendName(dst, start, callers, "X-Goog-Expires=")
+	dst, callers = appendName(dst, callers, "&X-Goog-Expires=")
 	dst = strconv.AppendInt(dst, a.expires, 10)
-	dst, callers = appendName(dst, start, callers, "X-Goog-SignedHeaders=")
+	dst, callers = appendName(dst, callers, "&X-Goog-SignedHeaders=")
 	dst = sigv4.AppendSignedHeaders(dst, headers, "%3B")
 	if len(callers) > 0 {
-		dst = wire.AppendParams(separate(dst, start), callers)
+		dst = wire.AppendParams(append(dst, '&'), callers)
 	}
 	return dst
 }
 
-// appendName appends the name of a parameter, with its equals sign, to a query that begins at start, behind those of the caller's
-// parameters that stand before it. It returns the others.
-func appendName(dst []byte, start int, callers []wire.Param, name string) ([]byte, []wire.Param) {
-	before := 0
-	for before < len(callers) && string(callers[before].Name) < name[:len(name)-1] {
-		before++
+// appendName appends the name of a parameter, with what stands around it, behind those of the caller's parameters that come before
+// it. It returns the others.
+func appendName(dst []byte, callers []wire.Param, name string) ([]byte, []wire.Param) {
+	for len(callers) > 0 && string(callers[0].Name) < name[1:len(name)-1] {
+		dst = wire.AppendParams(append(dst, '&'), callers[:1])
+		callers = callers[1:]
 	}
-	if before > 0 {
-		dst = wire.AppendParams(separate(dst, start), callers[:before])
-	}
-	return append(separate(dst, start), name...), callers[before:]
-}
-
-// separate begins the next parameter of a query that begins at start.
-func separate(dst []byte, start int) []byte {
-	if len(dst) > start {
-		dst = append(dst, '&')
-	}
-	return dst
+	return append(dst, name...), callers
 }
 
 // appendAuthorization appends the value of the Authorization header but the signature.

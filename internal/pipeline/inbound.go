@@ -95,11 +95,11 @@ func requestTarget(req *http.Request) (path, rawQuery string) {
 	target := req.RequestURI
 	if target[0] != '/' { // a request to a proxy
 		if scheme, rest, absolute := strings.Cut(target, "://"); absolute && (scheme == "http" || scheme == "https") {
-			at := strings.IndexAny(rest, "/?")
-			if at < 0 || rest[at] == '?' {
+			host, _, _ := strings.Cut(rest, "/")
+			if len(host) == len(rest) || strings.IndexByte(host, '?') >= 0 {
 				return "", ""
 			}
-			target = rest[at:]
+			target = rest[len(host):]
 		}
 	}
 	path, rawQuery, _ = strings.Cut(target, "?")
@@ -323,9 +323,9 @@ func (l *Locations) split(op Op, host, path string) (bucket, key string, err err
 				return bucket, key, nil
 			}
 		}
-		if bucket, ok := strings.CutSuffix(host, "."+own); ok &&
+		if sub, ok := strings.CutSuffix(host, own); ok && strings.HasSuffix(sub, ".") &&
 			(l.Addressing == signer.AddressingAuto || l.Addressing == signer.AddressingVirtualHost) {
-			return bucket, rest, nil
+			return sub[:len(sub)-1], rest, nil
 		}
 	}
 	return "", "", op.Refusal(signer.ErrScope, "Host", "InvalidRequest", "%s is not the host of this service, %s; if clients use another address, set VerifierConfig.Endpoint to it, if a proxy rewrites Host, set Inbound", Shown(host), l.Hosts[0])

@@ -354,9 +354,12 @@ func checkParams(op pipeline.Op, list []wire.Param) error {
 
 // checkContradiction refuses a parameter of a URL that has the name of a signed header and another value. Both are sorted.
 func checkContradiction(op pipeline.Op, w *sigv4.Scratch) error {
+	rest := w.Params.List
 	for _, h := range w.Headers {
-		i, found := slices.BinarySearchFunc(w.Params.List, h.Name, func(p wire.Param, name []byte) int { return bytes.Compare(p.Name, name) })
-		if found && string(wire.AppendEscape(nil, h.Value)) != string(w.Params.List[i].Value) {
+		for len(rest) > 0 && bytes.Compare(rest[0].Name, h.Name) < 0 {
+			rest = rest[1:]
+		}
+		if len(rest) > 0 && bytes.Equal(rest[0].Name, h.Name) && string(wire.AppendEscape(nil, h.Value)) != string(rest[0].Value) {
 			return op.Errorf(signer.ErrRequest, "Query", "%s is a signed header too, with another value, which OSS refuses; say it once", h.Name)
 		}
 	}

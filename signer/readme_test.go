@@ -34,6 +34,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -58,7 +59,7 @@ import (
 	"github.com/cloudsigner/cloudsigner/signer/upload"
 )
 
-var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.Credentials, awscreds.FromEnvironment, awssdk.Config, json.NewEncoder, fmt.Println, io.Copy, slog.Error, url.Parse, os.Getenv, time.Hour,
+var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.Credentials, awscreds.FromEnvironment, awssdk.Config, json.NewEncoder, fmt.Println, io.Copy, slog.Error, url.Parse, os.Getenv, slices.Values[[]int], time.Hour,
 	azure.New, cdn.New, clock.System, gcs.New, oss.New, s3.New, explain.Explain, upload.New}
 `
 	// What a block takes from elsewhere, and what it may leave unused.
@@ -66,7 +67,7 @@ var _ = []any{awss3.New, azuresdk.Token, udk.New, googlesdk.Default, aliyunsdk.C
 func block%d(ctx context.Context, w http.ResponseWriter, req *http.Request, resp *http.Response, endpoint, baseURL *url.URL, file, secret, body []byte,
 	id, base64Key string, credentials, creds s3.Credentials, old, next cdn.Key, trace signer.Trace, cfg aws.Config, credential azcore.TokenCredential, provider alioss.CredentialsProvider,
 	s signer.Signer, v signer.Verifier, p *signer.Presigned, client *http.Client, presign any, until time.Time, known bool, size int64,
-	limited signer.Signer, get, head, part *signer.Presigned, etag string) error {
+	limited signer.Signer, get, head, part *signer.Presigned, etag string, requests []signer.Request) error {
 	{
 %s
 		_, _, _, _, _ = limited, get, head, part, etag

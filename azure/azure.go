@@ -522,7 +522,7 @@ type framed struct {
 func frameIn(w *sigv4.Scratch) *frame {
 	f, ok := w.Kept.(*frame)
 	if !ok {
-		f = new(frame)
+		f = &frame{front: make([]byte, 0, 128), back: make([]byte, 0, 32), params: make([]byte, 0, 128)} // grown only for what is long
 		w.Kept = f
 	}
 	return f

@@ -282,13 +282,11 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 		return nil, nil, err
 	}
 	u = s.endpoint.appendURL(dst, container, r.Key)
-	f, of := frameIn(w), framed{w.Plan.Start, w.Plan.End, t.sp, container, key.macs}
-	plain := r.Key != "" && len(r.Query)+len(r.Header) == 0 && !r.SourceIP.IsValid() && !pipeline.Overriding(&r.Response)
-	if plain && f.framed == of {
-		u = append(u, f.params...)
-		w.ToSign = f.appendToSign(w.ToSign[:0], r.Key)
+	plain, frame, id := pipeline.Plain(r), sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, t.sp, container, key.macs}
+	if plain && frame.Fits(id) {
+		w.ToSign = sigv4.AppendSigned(w.ToSign[:0], frame, r.Key)
 		w.Trace(ctx)
-		return key.macs.appendEscaped(u, w.ToSign), nil, nil
+		return key.macs.appendEscaped(frame.AppendQuery(u), w.ToSign), nil, nil
 	}
 	start, end := instantOf(w.Stamp(w.Plan.Start)), instantOf(w.Stamp(w.Plan.End))
 	t.st, t.se = string(start[:]), string(end[:])
@@ -300,7 +298,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	if r.SourceIP.IsValid() && t.sip == "" {
 		notEnforced = append(notEnforced, "SourceIP")
 	}
-	place := len(u)
+	query := len(u)
 	u = append(u, '?')
 	if len(w.Params.List) > 0 {
 		w.Params.Sort()
@@ -308,7 +306,9 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	}
 	u = s.complete(w, u, &t, &key, container, r.Key)
 	if plain {
-		f.keep(of, w.ToSign, u[place:], r.Key, &t, s.endpoint.account)
+		w.Path = appendResource(appendLines(w.Path[:0], t.sp, t.st, t.se), t.sv, "blob", s.endpoint.account, container, "")
+		name := len(w.Path) // its line feed is where the name's slash is
+		frame.Keep(id, w.ToSign, name, name+len(r.Key), u[query:])
 	}
 	w.Trace(ctx)
 	return key.macs.appendEscaped(u, w.ToSign), notEnforced, nil
@@ -504,42 +504,11 @@ func addressRange(p netip.Prefix) string {
 	return first.String()
 }
 
-// A frame is what SAS of one life share that allow the same in one container and have no options: everything but the blob's name and
-// the signature. A Scratch keeps the last one, so that a service that signs many in a second puts it together once.
-type frame struct {
-	framed
-	front, back []byte // the string to sign, around the name
-	params      []byte // the query, as far as "sig="
-}
-
-// framed says whose frame it is.
+// framed is what the frame of a SAS follows from, if the SAS is for a blob and has no options.
 type framed struct {
 	start, end            int64
 	permission, container string
 	key                   *macKey
-}
-
-func frameIn(w *sigv4.Scratch) *frame {
-	f, ok := w.Kept.(*frame)
-	if !ok {
-		f = &frame{front: make([]byte, 0, 128), back: make([]byte, 0, 32), params: make([]byte, 0, 128)} // grown only for what is long
-		w.Kept = f
-	}
-	return f
-}
-
-// keep cuts the frame out of a string to sign, and of a query.
-func (f *frame) keep(of framed, toSign, params []byte, name string, t *token, account string) {
-	f.framed = of
-	f.front = appendLines(f.front[:0], t.sp, t.st, t.se)
-	f.front = appendResource(f.front, t.sv, "blob", account, of.container, "")
-	f.front[len(f.front)-1] = '/' // the name follows
-	f.back = append(f.back[:0], toSign[len(f.front)+len(name):]...)
-	f.params = append(f.params[:0], params...)
-}
-
-func (f *frame) appendToSign(dst []byte, name string) []byte {
-	return append(append(append(dst, f.front...), name...), f.back...)
 }
 
 // finish appends the parameters of the SAS and the signature to dst.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,8 +101,20 @@ func (p conformancePlace) harness(t testing.TB) signertest.Harness {
 	}
 	h := signertest.Harness{
 		New: func(o signertest.Options) (signer.Signer, error) {
+			// As sources do, this one returns the same Key until it changes.
+			key := func(rotated bool) func() (azure.Key, error) {
+				o := o
+				o.Rotated = func() bool { return rotated }
+				return sync.OnceValues(func() (azure.Key, error) { return p.key(o) })
+			}
+			first, second := key(false), key(true)
 			s, err := azure.New(azure.Config{Account: "myaccount", Container: o.Bucket, Version: p.version, Endpoint: endpoint, Addressing: p.addressing,
-				Clock: o.Clock, Backdate: o.Backdate, Keys: conformanceSource(func() (azure.Key, error) { return p.key(o) })})
+				Clock: o.Clock, Backdate: o.Backdate, Keys: conformanceSource(func() (azure.Key, error) {
+					if o.Rotated() {
+						return second()
+					}
+					return first()
+				})})
 			if err != nil {
 				return nil, err
 			}

@@ -30,6 +30,7 @@ package oss
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/url"
@@ -248,6 +249,18 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 
 	url, host, path, name := t.appendURL(dst, r.Key)
 	end := len(url)
+	plain := pipeline.Plain(r) && t == s.home
+	var frame *sigv4.Frame[framed]
+	var id framed
+	if plain {
+		frame, id = sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, method, creds.AccessKeyID, creds.SecurityToken.Fingerprint()}
+		if frame.Fits(id) {
+			w.Canonical = sigv4.AppendSigned(w.Canonical[:0], frame, url[name:])
+			w.ToSign = appendStringToSign(w.ToSign[:0], stamp[:], &sc, w.Canonical)
+			w.Trace(ctx)
+			return key.AppendSignature(append(frame.AppendQuery(url), "&"+paramSignature+"="...), w.ToSign), nil
+		}
+	}
 	for name, values := range r.Header {
 		if err := addHeader(op, w, name, values); err != nil {
 			return nil, err
@@ -270,9 +283,20 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	url = appendQuery(url, w.Params.List, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, url[name:end], url[end+1:], w.Headers)
+	if plain {
+		at := len(method) + len("\n/") + len(bucket) + len("/")
+		frame.Keep(id, w.Canonical, at, at+end-name, url[end:])
+	}
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp[:], &sc, w.Canonical)
 	w.Trace(ctx)
 	return key.AppendSignature(append(url, "&"+paramSignature+"="...), w.ToSign), nil
+}
+
+// framed is what the frame of a canonical request follows from, if it is for an object of the Config's bucket and has no options.
+type framed struct {
+	start, end int64
+	method, id string
+	token      [sha256.Size]byte
 }
 
 // addHeader adds a header that is to be signed.

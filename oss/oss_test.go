@@ -711,3 +711,31 @@ func TestRetirement(t *testing.T) {
 		}
 	}
 }
+
+// Whatever credentials signed before, a Signer signs with those in force.
+func TestRotatedSecret(t *testing.T) {
+	var current oss.Credentials
+	s := newSigner(t, func(c *oss.Config) {
+		c.Credentials = sourceFunc(func() (oss.Credentials, error) { return current, nil })
+	})
+	r := signer.Request{Key: "k", Expires: time.Minute}
+	seen := make(map[string]bool)
+	for what, change := range map[string]func(*oss.Credentials){
+		"nothing":       func(*oss.Credentials) {},
+		"the secret":    func(c *oss.Credentials) { c.AccessKeySecret = signer.NewSecret([]byte("another secret key")) },
+		"the id":        func(c *oss.Credentials) { c.AccessKeyID = "another" },
+		"the token":     func(c *oss.Credentials) { c.SecurityToken = signer.NewSecret([]byte("a token")) },
+		"another token": func(c *oss.Credentials) { c.SecurityToken = signer.NewSecret([]byte("another token")) },
+	} {
+		current = creds()
+		before, _ := s.Presign(ctx, r)
+		change(&current)
+		got, _ := s.Presign(ctx, r)
+		appended, _, _ := s.AppendURL(ctx, nil, r)
+		fresh, err := newSigner(t, func(c *oss.Config) { c.Credentials = current }).Presign(ctx, r)
+		if err != nil || got.URL != fresh.URL || string(appended) != fresh.URL || seen[got.URL] || (got.URL == before.URL) != (what == "nothing") {
+			t.Errorf("%s: before %v, after the rotation %v, from a new signer %v, %v", what, before.URL, got.URL, fresh.URL, err)
+		}
+		seen[got.URL] = true
+	}
+}

@@ -233,6 +233,19 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	key := s.key(&creds, &sc)
 
 	url, host, path := t.appendURL(dst, r.Key)
+	query := len(url) + 1
+	plain := pipeline.Plain(r) && t == s.home
+	var frame *sigv4.Frame[framed]
+	var id framed
+	if plain {
+		frame, id = sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, method, creds.AccessKeyID, creds.SessionToken.Fingerprint()}
+		if frame.Fits(id) {
+			w.Canonical = sigv4.AppendSigned(w.Canonical[:0], frame, url[path:])
+			w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
+			w.Trace(ctx)
+			return key.AppendSignature(append(frame.AppendQuery(url), "&X-Amz-Signature="...), w.ToSign), nil
+		}
+	}
 	w.AddHost(url[host:path])
 	for name, values := range r.Header {
 		w.AddHeader(name, values...)
@@ -248,7 +261,6 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	if err != nil {
 		return nil, err
 	}
-	query := len(url) + 1
 	url = append(url, '?')
 	if len(before) > 0 {
 		url = append(wire.AppendParams(url, before), '&')
@@ -259,9 +271,20 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	}
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, url[path:query-1], url[query:], w.Headers, payload)
+	if plain {
+		name := len(method) + len("\n")
+		frame.Keep(id, w.Canonical, name, name+query-1-path, url[query-1:])
+	}
 	w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)
 	w.Trace(ctx)
 	return key.AppendSignature(append(url, "&X-Amz-Signature="...), w.ToSign), nil
+}
+
+// framed is what the frame of a canonical request follows from, if it is for an object of the Config's bucket and has no options.
+type framed struct {
+	start, end int64
+	method, id string
+	token      [sha256.Size]byte
 }
 
 // callersParams collects Query and Response in canonical order, split where the signature's parameters go: all of those

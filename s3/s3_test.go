@@ -525,15 +525,27 @@ func TestClockIsReadOnce(t *testing.T) {
 
 // A secret that rotates under the same id signs with the new one.
 func TestRotatedSecret(t *testing.T) {
-	current := creds()
+	var current s3.Credentials
 	s := newSigner(t, func(c *s3.Config) { c.Credentials = sourceFunc(func() (s3.Credentials, error) { return current, nil }) })
 	r := signer.Request{Key: "k", Expires: time.Minute}
-	old, _ := s.Presign(ctx, r)
-	current.SecretKey = signer.NewSecret([]byte("another secret key"))
-	rotated, _ := s.Presign(ctx, r)
-	fresh, _ := newSigner(t, func(c *s3.Config) { c.Credentials = current }).Presign(ctx, r)
-	if rotated.URL == old.URL || rotated.URL != fresh.URL {
-		t.Errorf("old %v, after the rotation %v, from a new signer %v", old.URL, rotated.URL, fresh.URL)
+	seen := make(map[string]bool)
+	for what, change := range map[string]func(*s3.Credentials){
+		"nothing":       func(*s3.Credentials) {},
+		"the secret":    func(c *s3.Credentials) { c.SecretKey = signer.NewSecret([]byte("another secret key")) },
+		"the id":        func(c *s3.Credentials) { c.AccessKeyID = "another" },
+		"the token":     func(c *s3.Credentials) { c.SessionToken = signer.NewSecret([]byte("a token")) },
+		"another token": func(c *s3.Credentials) { c.SessionToken = signer.NewSecret([]byte("another token")) },
+	} {
+		current = creds()
+		before, _ := s.Presign(ctx, r)
+		change(&current)
+		got, _ := s.Presign(ctx, r)
+		appended, _, _ := s.AppendURL(ctx, nil, r)
+		fresh, err := newSigner(t, func(c *s3.Config) { c.Credentials = current }).Presign(ctx, r)
+		if err != nil || got.URL != fresh.URL || string(appended) != fresh.URL || seen[got.URL] || (got.URL == before.URL) != (what == "nothing") {
+			t.Errorf("%s: before %v, after the rotation %v, from a new signer %v, %v", what, before.URL, got.URL, fresh.URL, err)
+		}
+		seen[got.URL] = true
 	}
 }
 

@@ -54,6 +54,11 @@ func CheckRequest(op Op, r *signer.Request, method string) error {
 	return errors.Join(errs...)
 }
 
+// Plain reports whether a request is for an object and has nothing to be signed but that.
+func Plain(r *signer.Request) bool {
+	return r.Key != "" && len(r.Query)+len(r.Header) == 0 && !r.SourceIP.IsValid() && !Overriding(&r.Response)
+}
+
 // CheckAppend refuses what AppendURL cannot report.
 func CheckAppend(op Op, r *signer.Request) error {
 	if r.AllowShorter || r.BestEffort {

@@ -45,8 +45,6 @@ type Scratch struct {
 	Canonical []byte // the canonical request
 	ToSign    []byte // the string to sign
 
-	Kept any // what a backend keeps from one signature for the next
-
 	Headers []Header
 	arena   []byte // the bytes of headers; append may move it, which leaves older slices valid
 	Params  wire.Params
@@ -56,6 +54,7 @@ type Scratch struct {
 		stamp Stamp
 	}
 	older int // of the two
+	kept  any // a *Frame
 }
 
 // TakeScratch takes memory from a pool.

@@ -49,7 +49,7 @@ func signerMutants() []mutant {
 		{"the key cache ignores the secret", []edit{
 			{cacheFile, "e.scope == scope && e.secret.Equal(secret)", "e.scope == scope"},
 			{cacheFile, "fingerprint := secret.Fingerprint()", "var fingerprint [32]byte"},
-		}, "rotation", ""},
+		}, "rotation", "independent"},
 		{"the clock is read twice", one(s3File,
 			"stamp := w.Stamp(w.Plan.Start)\n\tsc := t.scope(stamp)",
 			"stamp := w.Stamp(w.Plan.Start)\n\tagain, _ := s.clock.Read()\n\t_ = again\n\tsc := t.scope(stamp)"),
@@ -63,7 +63,10 @@ func signerMutants() []mutant {
 		{"SigV4a with a random nonce", []edit{
 			{sigv4aFile, "k.private().Sign(nil,", "k.private().Sign(rand.Reader,"},
 			{sigv4aFile, `"crypto/hmac"`, "\"crypto/hmac\"\n\t\"crypto/rand\""},
-		}, "deterministic", "clock-learned time-zone concurrent methods resign-replaces window spread rotation"},
+		}, "deterministic", "independent clock-learned time-zone concurrent methods resign-replaces window spread rotation"},
+		{"what was put together for one life serves the next", one(s3File, "framed{w.Plan.Start, w.Plan.End, method,", "framed{0, w.Plan.End, method,"), "independent", anything},
+		{"what was put together for one method serves all", one(s3File, "framed{w.Plan.Start, w.Plan.End, method,", "framed{w.Plan.Start, w.Plan.End, \"\","), "independent", anything},
+		{"what was put together serves a request with headers", one(checkFile, "len(r.Query)+len(r.Header) == 0", "len(r.Query) == 0"), "independent", anything},
 		{"the hash state is shared by all goroutines", []edit{
 			{sigv4File, "return &Key{macs: sync.Pool{New: func() any {\n\t\treturn &mac{Hash: hmac.New(sha256.New, key)}\n\t}}}",
 				"one := &mac{Hash: hmac.New(sha256.New, key)}\n\treturn &Key{macs: sync.Pool{New: func() any { return one }}}"},
@@ -157,7 +160,7 @@ func signerMutants() []mutant {
 		{"AllowShorter cuts and says that the request did it", one(timesFile, "p.LimitedBy = signer.LimitScheme\n", "\n"), "allow-shorter", ""},
 		{"PresignRequest drops AllowShorter", one(s3File, "Window: o.Window, AllowShorter: o.AllowShorter}", "Window: o.Window}"), "allow-shorter", "credentials-die"},
 		{"Backdate does not shrink at the maximum", one(timesFile, "p.Start = max(p.Start, p.End-p.limits.Max)", "p.Start = max(p.Start, 0)"), "backdate", "allow-shorter"},
-		{"Backdate shortens the life", one(s3File, "stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)\n\tif len(after)", "stamp, &sc, w.Plan.End-w.Plan.Now, w.Headers)\n\tif len(after)"), "expires-honest", "allow-shorter backdate window spread credentials-die accepted-in-time grant"},
+		{"Backdate shortens the life", one(s3File, "stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)\n\tif len(after)", "stamp, &sc, w.Plan.End-w.Plan.Now, w.Headers)\n\tif len(after)"), "expires-honest", "independent allow-shorter backdate window spread credentials-die accepted-in-time grant"},
 		{"Backdate is ignored", one(timesFile, "p.Start = max(p.window-p.limits.Backdate, minUnix)", "p.Start = p.window"), "backdate", ""},
 		{"Backdate counts from now in a window", one(timesFile, "p.Start = max(p.window-p.limits.Backdate, minUnix)", "p.Start = max(p.Now-p.limits.Backdate, minUnix)"), "window", "backdate spread"},
 		{"Sign is backdated", one(s3File, "stamp := sigv4.StampOf(plan.Now)", "stamp := sigv4.StampOf(plan.Now - s.limits.Backdate)"), "sign-date", ""},

@@ -109,6 +109,48 @@ func deterministic(c *trial) {
 	}
 }
 
+// independent signs one request, another that is unlike it in one respect, and the first again, for each respect: a Signer that
+// remembers too much takes one for the other.
+func independent(c *trial) {
+	var now time.Time
+	second := false
+	moving := func(o *Options) {
+		o.Clock = clock.Func(func() time.Time { return now })
+		o.Rotated = func() bool { return second }
+	}
+	s := c.signer(moving)
+	same := func(what string, r signer.Request) {
+		if got, want := c.outcome(s, r), c.outcome(c.signer(moving), r); got != want {
+			c.errorf("%s, %s: another result than a fresh Signer's", describe(r), what)
+		}
+	}
+	samples := c.samples()
+	samples["no key"] = sample{set: func(r *signer.Request) { r.Key = "" }}
+	samples["a minute later"] = sample{set: func(*signer.Request) { now = now.Add(time.Minute) }}
+	samples["a minute later, to the same end"] = sample{set: func(r *signer.Request) { now, r.Expires = now.Add(time.Minute), r.Expires-time.Minute }}
+	if c.has("Rotated") {
+		samples["another secret"] = sample{set: func(r *signer.Request) { second = r.Window == 0 }} // what is stable may be remembered
+	}
+	for _, window := range []time.Duration{0, 7 * time.Minute} {
+		for respect, sm := range samples {
+			if sm.set == nil {
+				continue
+			}
+			first := signer.Request{Method: method(c.Methods[0]), Key: "key", Expires: time.Hour, Window: window}
+			if sm.prepare != nil {
+				sm.prepare(&first)
+			}
+			r := first
+			now, second = evening(), false
+			same("before "+respect, first)
+			sm.set(&r)
+			same("changed in "+respect, r)
+			now, second = evening(), false
+			same("after "+respect, first)
+		}
+	}
+}
+
 func concurrent(c *trial) {
 	const goroutines, keys, rounds = 8, 6, 24
 	request := func(i int) signer.Request {

@@ -8,6 +8,7 @@ func rules() []rule {
 		{"clock-learned", "a clock.Learned is asked with Read, its correction is reported in Presigned.ClockOffset, and a Verifier refuses such a clock: what a server says must not decide what we accept.", clockLearned},
 		{"time-zone", "an instant is the same in every time zone: the zone of the clock's Time changes no byte.", timeZone},
 		{"deterministic", "at one instant, one request has one signature, in every Signer with the same configuration.", deterministic},
+		{"independent", "what a Signer signed before changes nothing: whatever that was, it signs as a Signer that has signed nothing.", independent},
 		{"concurrent", "Signers and Verifiers are safe for concurrent use, from their first call on.", concurrent},
 		{"context", "under a cancelled context an operation still returns a result or an error, and does not panic.", contextCancelled},
 		{"capabilities", "every Signer is a RequestPresigner, a RequestSigner if its scheme has header signatures, and As finds both behind wrappers with Unwrap.", capabilities},

@@ -188,3 +188,40 @@ func (w *Scratch) Trace(ctx context.Context) {
 		t.StringToSign = append([]byte(nil), w.ToSign...)
 	}
 }
+
+// A Frame is what signatures share that differ in nothing but a name, an object's: what is signed before the name and behind it, and
+// the query of the URL. A Scratch keeps the last one, so that a service which signs many URLs in a second puts it together once. An
+// ID holds all that the frame follows from, so that it never serves another.
+type Frame[ID comparable] struct {
+	of                 ID
+	text               []byte // what is signed before the name and behind it, and the query as far as the signature
+	front, back, query int    // their lengths
+}
+
+// FrameIn returns the frame that w keeps.
+func FrameIn[ID comparable](w *Scratch) *Frame[ID] {
+	f, ok := w.kept.(*Frame[ID])
+	if !ok {
+		f = new(Frame[ID])
+		w.kept = f
+	}
+	return f
+}
+
+// Fits reports whether f is the frame of id.
+func (f *Frame[ID]) Fits(id ID) bool { return f.of == id && f.query > 0 }
+
+// Keep makes f the frame of id, out of a text that is signed and has the name between two places.
+func (f *Frame[ID]) Keep(id ID, signed []byte, from, to int, query []byte) {
+	f.of, f.front, f.back, f.query = id, from, len(signed)-to, len(query)
+	f.text = slices.Grow(f.text[:0], f.front+f.back+f.query)
+	f.text = append(append(append(f.text, signed[:from]...), signed[to:]...), query...)
+}
+
+// AppendSigned appends what is signed with a name, which is given as it stands there.
+func AppendSigned[ID comparable, Name string | []byte](dst []byte, f *Frame[ID], name Name) []byte {
+	return append(append(append(dst, f.text[:f.front]...), name...), f.text[f.front:f.front+f.back]...)
+}
+
+// AppendQuery appends the query.
+func (f *Frame[ID]) AppendQuery(dst []byte) []byte { return append(dst, f.text[f.front+f.back:]...) }

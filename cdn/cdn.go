@@ -203,7 +203,10 @@ func (s *Signer) presign(ctx context.Context, d *draft, dst []byte, r *signer.Re
 
 // sign adds the signature to the URL that begins at start; sep is what stands between them.
 func (s *Signer) sign(ctx context.Context, d *draft, url []byte, start int, sep byte) []byte {
-	url = appendExpiry(append(url, sep), '&', d.plan.End, d.key.Name)
+	if d.expiryOf != d.plan.End || d.expiryKey != d.key.Name {
+		d.expiry, d.expiryOf, d.expiryKey = appendExpiry(d.expiry[:0], '&', d.plan.End, d.key.Name), d.plan.End, d.key.Name
+	}
+	url = append(append(url, sep), d.expiry...)
 	trace(ctx, url[start:])
 	m := s.mac
 	if s.source != nil {
@@ -442,6 +445,10 @@ type draft struct {
 	key    Key
 	plan   pipeline.Plan
 	offset time.Duration
+
+	expiry    []byte // the last, which the URLs of one second share
+	expiryOf  int64
+	expiryKey string
 }
 
 func (s *Signer) take() *draft {

@@ -534,6 +534,25 @@ type sourceFunc func(context.Context, time.Time) (cdn.Key, error)
 
 func (f sourceFunc) Key(ctx context.Context, until time.Time) (cdn.Key, error) { return f(ctx, until) }
 
+// Whatever key signed before, a Signer signs with the one in force, as a new Signer does.
+func TestKeysInTurn(t *testing.T) {
+	renamed := cdn.Key{Name: "b", Secret: key("a").Secret}
+	var inForce cdn.Key
+	s := newSigner(t, func(c *cdn.Config) {
+		c.Key, c.Keys = cdn.Key{}, sourceFunc(func(context.Context, time.Time) (cdn.Key, error) { return inForce, nil })
+	})
+	r := signer.Request{Key: "cat.jpg", Expires: time.Minute}
+	for _, inForce = range []cdn.Key{key("a"), renamed, key("b"), key("a")} {
+		want, err := newSigner(t, func(c *cdn.Config) { c.Key = inForce }).Presign(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := s.AppendURL(ctx, nil, r); err != nil || string(got) != want.URL {
+			t.Errorf("%s: got %s, %v, want %s", inForce.Name, got, err, want.URL)
+		}
+	}
+}
+
 // With GODEBUG=fips140=only the standard library panics when HMAC is given SHA-1, which must not be the caller's surprise.
 func TestFIPS(t *testing.T) {
 	if os.Getenv("CDN_TEST_FIPS") != "" {

@@ -279,8 +279,8 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	if err := callersParams(op, w, r); err != nil {
 		return nil, err
 	}
-	url = append(url, '?')
 	url = appendQuery(url, w.Params.List, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
+	url[end] = '?'
 
 	w.Canonical = appendCanonicalRequest(w.Canonical[:0], method, bucket, url[name:end], url[end+1:], w.Headers)
 	if plain {
@@ -460,11 +460,11 @@ func (s *Signer) PresignRequest(ctx context.Context, req *http.Request, o signer
 		w.URL = append(w.URL, '/')
 	}
 	query := len(w.URL) + 1
-	w.URL = append(w.URL, '?')
 	if kept := wire.Without(req.URL.RawQuery, isAuthParam); kept != "" {
-		w.URL = append(append(w.URL, kept...), '&')
+		w.URL = append(append(w.URL, '&'), kept...)
 	}
 	w.URL = appendQuery(w.URL, nil, creds.AccessKeyID, key, creds.SecurityToken, stamp, &sc, w.Plan.End-w.Plan.Start, w.Headers)
+	w.URL[query-1] = '?'
 
 	if err := canonicalQuery(op, w, string(w.URL[query:])); err != nil {
 		return nil, err
@@ -617,7 +617,7 @@ func canonicalQuery(op pipeline.Op, w *sigv4.Scratch, rawQuery string) error {
 		return op.Errorf(signer.ErrRequest, "URL", "its query: %w", err)
 	}
 	w.Params.Sort()
-	w.Query = appendParams(w.Query[:0], 0, w.Params.List)
+	w.Query = appendParams(w.Query[:0], w.Params.List)
 	return checkParams(op, w.Params.List)
 }
 

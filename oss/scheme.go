@@ -126,53 +126,56 @@ const (
 )
 
 // appendQuery appends the query of a presigned URL but the signature, in canonical order: the caller's parameters, sorted, with
-// those of the signature in their places among them.
+// those of the signature in their places among them, each behind an '&'.
 func appendQuery(dst []byte, callers []wire.Param, id string, key *sigv4.Key, token signer.Secret, stamp sigv4.Stamp, sc *sigv4.Scope, expires int64, headers []sigv4.Header) []byte {
-	start := len(dst)
 	if slices.ContainsFunc(headers, func(h sigv4.Header) bool { return !signedByDefault(h.Name) }) { // OSS refuses an empty list
-		dst, callers = appendName(dst, start, callers, paramAdditional)
+		dst, callers = appendName(dst, callers, "&"+paramAdditional+"=")
 		dst = appendAdditional(dst, headers, "%3B")
 	}
-	dst, callers = appendName(dst, start, callers, paramCredential)
+	dst, callers = appendName(dst, callers, "&"+paramCredential+"=")
 	dst = key.AppendCredential(dst, id, *sc, terminator)
-	dst, callers = appendName(dst, start, callers, paramDate)
+	dst, callers = appendName(dst, callers, "&"+paramDate+"=")
 	dst = append(dst, stamp[:]...)
-	dst, callers = appendName(dst, start, callers, paramExpires)
+	dst, callers = appendName(dst, callers, "&"+paramExpires+"=")
 	dst = strconv.AppendInt(dst, expires, 10)
 	if !token.IsZero() {
-		dst, callers = appendName(dst, start, callers, paramToken)
+		dst, callers = appendName(dst, callers, "&"+paramToken+"=")
 		dst = key.AppendToken(dst, token)
 	}
-	dst, callers = appendName(dst, start, callers, paramVersion)
+	dst, callers = appendName(dst, callers, "&"+paramVersion+"=")
 	dst = append(dst, algorithm...)
-	return appendParams(dst, start, callers)
+	for _, p := range callers {
+		dst = appendParam(append(dst, '&'), p)
+	}
+	return dst
 }
 
-// appendName appends the name of a parameter and its equals sign to a query that begins at start, behind those of the caller's
-// parameters that stand before it. It returns the others.
-func appendName(dst []byte, start int, callers []wire.Param, name string) ([]byte, []wire.Param) {
-	before := 0
-	for before < len(callers) && string(callers[before].Name) < name {
-		before++
+// appendName appends the name of a parameter, with what stands around it, behind those of the caller's parameters that come before
+// it. It returns the others.
+func appendName(dst []byte, callers []wire.Param, name string) ([]byte, []wire.Param) {
+	for len(callers) > 0 && string(callers[0].Name) < name[1:len(name)-1] {
+		dst = appendParam(append(dst, '&'), callers[0])
+		callers = callers[1:]
 	}
-	dst = appendParams(dst, start, callers[:before])
-	if len(dst) > start {
-		dst = append(dst, '&')
-	}
-	return append(append(dst, name...), '='), callers[before:]
+	return append(dst, name...), callers
 }
 
-// appendParams appends parameters to a query that begins at start. One with an empty value is its bare name.
-func appendParams(dst []byte, start int, list []wire.Param) []byte {
-	for _, p := range list {
-		if len(dst) > start {
+// appendParams appends a query.
+func appendParams(dst []byte, list []wire.Param) []byte {
+	for i, p := range list {
+		if i > 0 {
 			dst = append(dst, '&')
 		}
-		dst = append(dst, p.Name...)
-		if len(p.Value) > 0 {
-			dst = append(dst, '=')
-			dst = append(dst, p.Value...)
-		}
+		dst = appendParam(dst, p)
+	}
+	return dst
+}
+
+// appendParam appends a parameter. One with an empty value is its bare name.
+func appendParam(dst []byte, p wire.Param) []byte {
+	dst = append(dst, p.Name...)
+	if len(p.Value) > 0 {
+		dst = append(append(dst, '='), p.Value...)
 	}
 	return dst
 }

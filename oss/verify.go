@@ -471,7 +471,7 @@ func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, r *arrival, signed
 		w.Params.List = slices.DeleteFunc(w.Params.List, func(p wire.Param) bool { return string(p.Name) == paramSignature })
 	}
 	w.Params.Sort()
-	w.Query = appendParams(w.Query[:0], 0, w.Params.List)
+	w.Query = appendParams(w.Query[:0], w.Params.List)
 	for _, name := range signed {
 		values := r.Header[http.CanonicalHeaderKey(name)]
 		switch {

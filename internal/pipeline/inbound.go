@@ -234,7 +234,10 @@ func SignedHeader(req *http.Request, signed []string, canonical func(string) str
 }
 
 // SignedResponse is Grant.Response: the overrides among signed parameters, as AWS, Google and Alibaba name them.
-func SignedResponse(q url.Values) signer.ResponseHeaders {
+func SignedResponse(q url.Values) (h signer.ResponseHeaders) {
+	if len(q) == 0 {
+		return h
+	}
 	return signer.ResponseHeaders{
 		ContentType:        q.Get("response-content-type"),
 		ContentDisposition: q.Get("response-content-disposition"),

@@ -98,32 +98,25 @@ func UnescapePath(s string) (string, error) { return unescape(s, '+') }
 func UnescapeQuery(s string) (string, error) { return unescape(s, ' ') }
 
 func unescape(s string, plus byte) (string, error) {
-	if strings.IndexByte(s, '%') < 0 && (plus == '+' || strings.IndexByte(s, '+') < 0) {
+	next := strings.IndexByte(s, '%')
+	if plus != '+' && strings.IndexByte(s, '+') >= 0 {
+		s = strings.ReplaceAll(s, "+", string(plus))
+	}
+	if next < 0 {
 		return s, nil
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	done := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch c {
-		case '%':
-			u, ok := unhex(s[i:])
-			if !ok {
-				return "", ErrEscape
-			}
-			b.WriteString(s[done:i])
-			b.WriteByte(u)
-			i += 2
-		case '+':
-			b.WriteString(s[done:i])
-			b.WriteByte(plus)
-		default:
-			continue
+	for ; next >= 0; next = strings.IndexByte(s, '%') {
+		c, ok := unhex(s[next:])
+		if !ok {
+			return "", ErrEscape
 		}
-		done = i + 1
+		b.WriteString(s[:next])
+		b.WriteByte(c)
+		s = s[next+len("%XX"):]
 	}
-	b.WriteString(s[done:])
+	b.WriteString(s)
 	return b.String(), nil
 }
 

@@ -282,7 +282,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 		return nil, nil, err
 	}
 	u = s.endpoint.appendURL(dst, container, r.Key)
-	plain, frame, id := pipeline.Plain(r), sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, t.sp, container, key.macs}
+	plain, frame, id := pipeline.Plain(r), sigv4.Kept[sigv4.Frame[framed]](w), framed{w.Plan.Start, w.Plan.End, t.sp, container, key.macs}
 	if plain && frame.Fits(id) {
 		w.ToSign = sigv4.AppendSigned(w.ToSign[:0], frame, r.Key)
 		w.Trace(ctx)

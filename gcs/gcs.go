@@ -255,7 +255,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, r *s
 	var frame *sigv4.Frame[framed]
 	var id framed
 	if plain {
-		frame, id = sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, method}
+		frame, id = sigv4.Kept[sigv4.Frame[framed]](w), framed{w.Plan.Start, w.Plan.End, method}
 		if frame.Fits(id) {
 			w.Canonical = sigv4.AppendSigned(w.Canonical[:0], frame, url[path:])
 			return s.sign(ctx, op, w, append(frame.AppendQuery(url), "&X-Goog-Signature="...), &auth)

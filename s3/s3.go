@@ -238,7 +238,7 @@ func (s *Signer) presign(ctx context.Context, w *sigv4.Scratch, dst []byte, meth
 	var frame *sigv4.Frame[framed]
 	var id framed
 	if plain {
-		frame, id = sigv4.FrameIn[framed](w), framed{w.Plan.Start, w.Plan.End, method, creds.AccessKeyID, creds.SessionToken.Fingerprint()}
+		frame, id = sigv4.Kept[sigv4.Frame[framed]](w), framed{w.Plan.Start, w.Plan.End, method, creds.AccessKeyID, creds.SessionToken.Fingerprint()}
 		if frame.Fits(id) {
 			w.Canonical = sigv4.AppendSigned(w.Canonical[:0], frame, url[path:])
 			w.ToSign = appendStringToSign(w.ToSign[:0], stamp, &sc, w.Canonical)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,11 +223,51 @@ func (v *Verifier) grant(c *claim, req *http.Request, bucket, key string, toSign
 	return g
 }
 
-// claim reads the signature from where it is, and all parameters that it covers into w. Faults that leave something to check are
+// A knownQuery is the query of a presigned URL but the signature, and what it says. URLs of one second share it, and those of one
+// Window, so that a Scratch keeps the last one: that of a page's images is read once. What it says is checked each time.
+type knownQuery struct {
+	text      string // as it came, as far as the signature's equals sign
+	read      presignedQuery
+	canonical []byte
+}
+
+// recall reads the query of a presigned URL if all but the signature is known.
+func (k *knownQuery) recall(rawQuery string) (q presignedQuery, signature string, ok bool) {
+	signature, ok = strings.CutPrefix(rawQuery, k.text)
+	if !ok || k.text == "" || !pipeline.LowerHex(signature) { // what is encoded or goes on must be read
+		return q, "", false
+	}
+	q = k.read
+	q.SignedHeaders = slices.Clone(q.SignedHeaders) // the Grant's
+	return q, signature, true
+}
+
+// keep keeps a query that was read, if the signature is its end and nothing in it belongs to the Grant.
+func (k *knownQuery) keep(rawQuery string, read presignedQuery, canonical []byte) {
+	const most = 8 << 10
+	const last = "&X-Amz-Signature="
+	if end := strings.LastIndex(rawQuery, last) + len(last); end >= len(last) && len(rawQuery) <= most && read.others == nil {
+		k.text, k.read, k.canonical = strings.Clone(rawQuery[:end]), read, append(k.canonical[:0], canonical...)
+		k.read.SignedHeaders = slices.Clone(read.SignedHeaders)
+	}
+}
+
+// claim reads the signature from where it is, and all parameters that it covers into w.Query. Faults that leave something to check are
 // collected in f; the error is for requests without a signature of ours, or with two.
 func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c claim, err error) {
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
+	known := sigv4.Kept[knownQuery](w)
+	if read, signature, ok := known.recall(rawQuery); ok && len(auth) == 0 {
+		c.presigned, c.presignedQuery = true, read
+		w.Query = append(w.Query[:0], known.canonical...)
+		f.Code = "AuthorizationQueryParametersError"
+		f.signature(&c.Authorization, "X-Amz-Signature", signature)
+		f.besideQuery(&c, req)
+		return c, nil
+	}
 	query := readQuery(&w.Params, rawQuery)
+	w.Params.Sort()
+	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)
 	c.presigned = query.presigned()
 	ours := len(auth) > 0 && strings.HasPrefix(auth[0], "AWS4-")
 	if !c.presigned && !ours {
@@ -240,13 +281,10 @@ func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c 
 	}
 	if c.presigned {
 		f.Code = "AuthorizationQueryParametersError"
-		c.presignedQuery = f.query(&query)
-		for _, name := range [...]string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
-			if req.Header[name] != nil {
-				f.Malformed(name, "the header goes with a signature in the header, and this one is in the query")
-			}
+		if c.presignedQuery = f.query(&query); len(f.Errs) == 0 {
+			known.keep(rawQuery, c.presignedQuery, w.Query)
 		}
-		f.payload(&c, req)
+		f.besideQuery(&c, req)
 		return c, nil
 	}
 	f.Code = "AuthorizationHeaderMalformed"
@@ -262,6 +300,16 @@ func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c 
 	}
 	sortValues(c.others)
 	return c, nil
+}
+
+// besideQuery reads the headers that concern a signature in the query.
+func (f *faults) besideQuery(c *claim, req *http.Request) {
+	for _, name := range [...]string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
+		if req.Header[name] != nil {
+			f.Malformed(name, "the header goes with a signature in the header, and this one is in the query")
+		}
+	}
+	f.payload(c, req)
 }
 
 // headerDate reads X-Amz-Date, or Date if there is none.
@@ -357,14 +405,12 @@ func checkToken(op pipeline.Op, c *claim, creds *Credentials, now time.Time) err
 	return nil
 }
 
-// canonicalise leaves the canonical request, for which claim has read the query, in w.Canonical. It names a header that was
+// canonicalise leaves the canonical request, for which claim has left the query in w.Query, in w.Canonical. It names a header that was
 // signed and is missing; the canonical request is then that of what is there, as services show it.
 func canonicalise(op pipeline.Op, w *sigv4.Scratch, c *claim, req *http.Request, in signer.Inbound, path string) (missing string, err error) {
 	if w.Path, err = wire.AppendCanonicalPath(w.Path[:0], path); err != nil {
 		return "", op.Refusal(signer.ErrMalformed, "URL", "InvalidURI", "its path: %w", err)
 	}
-	w.Params.Sort()
-	w.Query = wire.AppendParams(w.Query[:0], w.Params.List)
 	for _, name := range c.SignedHeaders {
 		if name == "host" {
 			w.AddHeader(name, pipeline.CanonicalHost(in.Scheme, in.Host))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,65 @@ func arrive(sent *http.Request) *http.Request {
 		r.TLS = new(tls.ConnectionState)
 	}
 	return r
+}
+
+// What a Verifier keeps of one URL must not show in its verdict on the next: that is a new Verifier's.
+func TestVerifiedBefore(t *testing.T) {
+	s, at := newSigner(t), now
+	known := newVerifier(t, func(c *s3.VerifierConfig) { c.Clock = clock.Func(func() time.Time { return at }) })
+	presigned := func(r signer.Request) *http.Request {
+		r.Expires = time.Minute
+		p, err := s.Presign(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return received(t, p, nil)
+	}
+	edited := func(edit func(*http.Request)) *http.Request {
+		r := presigned(signer.Request{Key: "cat.jpg"})
+		edit(r)
+		return r
+	}
+	last := func(r *http.Request) (rest, digit string) {
+		return r.RequestURI[:len(r.RequestURI)-1], r.RequestURI[len(r.RequestURI)-1:]
+	}
+	for what, next := range map[string]*http.Request{
+		"the same":           presigned(signer.Request{Key: "cat.jpg"}),
+		"another key":        presigned(signer.Request{Key: "dog.jpg"}),
+		"another method":     presigned(signer.Request{Method: "PUT", Key: "cat.jpg"}),
+		"a header":           presigned(signer.Request{Key: "cat.jpg", Header: http.Header{"X-Amz-Meta-A": {"b"}}}),
+		"a parameter":        presigned(signer.Request{Key: "cat.jpg", Query: url.Values{"versionId": {"1"}}}),
+		"another path":       edited(func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "cat", "dog", 1) }),
+		"a life too long":    edited(func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "Expires=", "Expires=9999999", 1) }),
+		"a parameter added":  edited(func(r *http.Request) { r.RequestURI += "&versionId=1" }),
+		"a second signature": edited(func(r *http.Request) { r.RequestURI += r.RequestURI[strings.LastIndex(r.RequestURI, "&"):] }),
+		"no signature":       edited(func(r *http.Request) { r.RequestURI = r.RequestURI[:strings.LastIndex(r.RequestURI, "=")+1] }),
+		"half a signature":   edited(func(r *http.Request) { r.RequestURI = r.RequestURI[:len(r.RequestURI)-32] }),
+		"a signature in capitals": edited(func(r *http.Request) {
+			at := strings.LastIndex(r.RequestURI, "=")
+			r.RequestURI = r.RequestURI[:at] + strings.ToUpper(r.RequestURI[at:])
+		}),
+		"an escaped digit": edited(func(r *http.Request) { rest, digit := last(r); r.RequestURI = fmt.Sprintf("%s%%%X", rest, digit) }),
+		"a broken escape":  edited(func(r *http.Request) { rest, _ := last(r); r.RequestURI = rest + "%" }),
+		"another digit":    edited(func(r *http.Request) { rest, digit := last(r); r.RequestURI = rest + string("10"[digit[0]&1]) }),
+		"Authorization":    edited(func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x") }),
+		"X-Amz-Date":       edited(func(r *http.Request) { r.Header.Set("X-Amz-Date", "20261124T235949Z") }),
+		"a payload":        edited(func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "x") }),
+		"the first again":  presigned(signer.Request{Key: "cat.jpg"}),
+	} {
+		for _, at = range []time.Time{now, now.Add(time.Hour)} {
+			first := presigned(signer.Request{Key: "cat.jpg"})
+			if g, err := known.Verify(ctx, first); err == nil {
+				g.SignedHeaders[0] = "spoiled" // a Grant is its holder's
+			}
+			want, fresh := newVerifier(t, func(c *s3.VerifierConfig) { c.Clock = clock.Fixed(at) }).Verify(ctx, next)
+			for _, before := range []string{"the first", "itself"} {
+				if got, err := known.Verify(ctx, next); fmt.Sprint(err) != fmt.Sprint(fresh) || !reflect.DeepEqual(got, want) {
+					t.Errorf("%s after %s, at %v: %+v, %v, by a new Verifier %+v, %v", what, before, at, got, err, want, fresh)
+				}
+			}
+		}
+	}
 }
 
 func TestNewVerifierErrors(t *testing.T) {

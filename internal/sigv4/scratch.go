@@ -54,7 +54,7 @@ type Scratch struct {
 		stamp Stamp
 	}
 	older int // of the two
-	kept  any // a *Frame
+	kept  any // see Kept
 }
 
 // TakeScratch takes memory from a pool.
@@ -189,23 +189,23 @@ func (w *Scratch) Trace(ctx context.Context) {
 	}
 }
 
+// Kept returns the one value that w keeps from one signature for the next, new if there is none.
+func Kept[T any](w *Scratch) *T {
+	v, ok := w.kept.(*T)
+	if !ok {
+		v = new(T)
+		w.kept = v
+	}
+	return v
+}
+
 // A Frame is what signatures share that differ in nothing but a name, an object's: what is signed before the name and behind it, and
-// the query of the URL. A Scratch keeps the last one, so that a service which signs many URLs in a second puts it together once. An
+// the query of the URL. Keep the last one in a Scratch: a service which signs many URLs in a second puts it together once. An
 // ID holds all that the frame follows from, so that it never serves another.
 type Frame[ID comparable] struct {
 	of                 ID
 	text               []byte // what is signed before the name and behind it, and the query as far as the signature
 	front, back, query int    // their lengths
-}
-
-// FrameIn returns the frame that w keeps.
-func FrameIn[ID comparable](w *Scratch) *Frame[ID] {
-	f, ok := w.kept.(*Frame[ID])
-	if !ok {
-		f = new(Frame[ID])
-		w.kept = f
-	}
-	return f
 }
 
 // Fits reports whether f is the frame of id.

@@ -96,6 +96,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 type claim struct {
 	presignedQuery
 	presigned bool
+	known     bool   // the query is, but for its signature
 	payload   string // the last line of the canonical request
 	chunked   *chunkedPayload
 }
@@ -172,6 +173,9 @@ func (v *Verifier) Verify(ctx context.Context, req *http.Request) (*signer.Grant
 		return nil, f.Op.Refusal(signer.ErrMismatch, "Signature", "SignatureDoesNotMatch",
 			"another method, path, query or header than was signed, or another secret; compare the canonical requests (signer.WithTrace)")
 	}
+	if c.presigned && !c.known { // only now: strangers cannot push it out
+		sigv4.Kept[knownQuery](w).keep(rawQuery, &c.presignedQuery, w.Query)
+	}
 	g := v.grant(&c, req, bucket, key, w.ToSign)
 	if p := c.chunked; p != nil {
 		chunks := chunkSigner{key: k, stamp: stamp, scope: sc, previous: []byte(c.Signature)}
@@ -231,7 +235,7 @@ type knownQuery struct {
 	canonical []byte
 }
 
-// recall reads the query of a presigned URL if all but the signature is known.
+// recall splits the signature from a query if all else is known.
 func (k *knownQuery) recall(rawQuery string) (q presignedQuery, signature string, ok bool) {
 	signature, ok = strings.CutPrefix(rawQuery, k.text)
 	if !ok || k.text == "" || !pipeline.LowerHex(signature) { // what is encoded or goes on must be read
@@ -243,11 +247,11 @@ func (k *knownQuery) recall(rawQuery string) (q presignedQuery, signature string
 }
 
 // keep keeps a query that was read, if the signature is its end and nothing in it belongs to the Grant.
-func (k *knownQuery) keep(rawQuery string, read presignedQuery, canonical []byte) {
+func (k *knownQuery) keep(rawQuery string, read *presignedQuery, canonical []byte) {
 	const most = 8 << 10
 	const last = "&X-Amz-Signature="
 	if end := strings.LastIndex(rawQuery, last) + len(last); end >= len(last) && len(rawQuery) <= most && read.others == nil {
-		k.text, k.read, k.canonical = strings.Clone(rawQuery[:end]), read, append(k.canonical[:0], canonical...)
+		k.text, k.read, k.canonical = strings.Clone(rawQuery[:end]), *read, append(k.canonical[:0], canonical...)
 		k.read.SignedHeaders = slices.Clone(read.SignedHeaders)
 	}
 }
@@ -258,7 +262,7 @@ func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c 
 	auth := pipeline.HeaderValues(req.Header, "Authorization")
 	known := sigv4.Kept[knownQuery](w)
 	if read, signature, ok := known.recall(rawQuery); ok && len(auth) == 0 {
-		c.presigned, c.presignedQuery = true, read
+		c.presigned, c.known, c.presignedQuery = true, true, read
 		w.Query = append(w.Query[:0], known.canonical...)
 		f.Code = "AuthorizationQueryParametersError"
 		f.signature(&c.Authorization, "X-Amz-Signature", signature)
@@ -281,9 +285,7 @@ func (f *faults) claim(w *sigv4.Scratch, req *http.Request, rawQuery string) (c 
 	}
 	if c.presigned {
 		f.Code = "AuthorizationQueryParametersError"
-		if c.presignedQuery = f.query(&query); len(f.Errs) == 0 {
-			known.keep(rawQuery, c.presignedQuery, w.Query)
-		}
+		c.presignedQuery = f.query(&query)
 		f.besideQuery(&c, req)
 		return c, nil
 	}

@@ -113,14 +113,16 @@ func TestVerifiedBefore(t *testing.T) {
 		"the first again":  presigned(signer.Request{Key: "cat.jpg"}),
 	} {
 		for _, at = range []time.Time{now, now.Add(time.Hour)} {
-			first := presigned(signer.Request{Key: "cat.jpg"})
-			if g, err := known.Verify(ctx, first); err == nil {
-				g.SignedHeaders[0] = "spoiled" // a Grant is its holder's
-			}
+			known.Verify(ctx, presigned(signer.Request{Key: "cat.jpg"}))
 			want, fresh := newVerifier(t, func(c *s3.VerifierConfig) { c.Clock = clock.Fixed(at) }).Verify(ctx, next)
 			for _, before := range []string{"the first", "itself"} {
-				if got, err := known.Verify(ctx, next); fmt.Sprint(err) != fmt.Sprint(fresh) || !reflect.DeepEqual(got, want) {
+				got, err := known.Verify(ctx, next)
+				if fmt.Sprint(err) != fmt.Sprint(fresh) || !reflect.DeepEqual(got, want) {
 					t.Errorf("%s after %s, at %v: %+v, %v, by a new Verifier %+v, %v", what, before, at, got, err, want, fresh)
+				}
+				if err == nil { // a Grant is its holder's
+					got.SignedHeaders[0] = "spoiled"
+					got.Query.Del("versionId")
 				}
 			}
 		}

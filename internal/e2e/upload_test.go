@@ -69,17 +69,8 @@ func newRelay(t *testing.T, store string) *relay {
 
 func (r *relay) pass(client *net.TCPConn) {
 	defer client.Close()
-	server, err := net.Dial("tcp4", r.store)
-	if err != nil {
-		return
-	}
-	defer server.Close()
+	var server net.Conn
 	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		io.Copy(client, io.TeeReader(server, r))
-		client.CloseWrite()
-	}()
 	buf := make([]byte, 64<<10)
 	sent, most := int64(0), int64(0) // of this request
 	for {
@@ -97,6 +88,17 @@ func (r *relay) pass(client *net.TCPConn) {
 			return
 		}
 		r.count(int64(n))
+		if server == nil { // not before: a store closes a connection that is silent for as long as a request may be held up
+			if server, err = net.Dial("tcp4", r.store); err != nil {
+				return
+			}
+			defer server.Close()
+			go func() {
+				defer close(answered)
+				io.Copy(client, io.TeeReader(server, r))
+				client.CloseWrite()
+			}()
+		}
 		if _, err := server.Write(buf[:n]); err != nil { // the store has answered, and does not want the rest
 			<-answered
 			io.Copy(io.Discard, client)

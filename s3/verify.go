@@ -249,9 +249,9 @@ func (k *knownQuery) recall(rawQuery string) (q presignedQuery, signature string
 // keep keeps a query that was read, if the signature is its end and nothing in it belongs to the Grant.
 func (k *knownQuery) keep(rawQuery string, read *presignedQuery, canonical []byte) {
 	const most = 8 << 10
-	const last = "&X-Amz-Signature="
-	if end := strings.LastIndex(rawQuery, last) + len(last); end >= len(last) && len(rawQuery) <= most && read.others == nil {
-		k.text, k.read, k.canonical = strings.Clone(rawQuery[:end]), *read, append(k.canonical[:0], canonical...)
+	text, ok := strings.CutSuffix(rawQuery, read.Signature)
+	if ok && strings.HasSuffix(text, "&X-Amz-Signature=") && len(text) <= most && read.others == nil {
+		k.text, k.read, k.canonical = strings.Clone(text), *read, append(k.canonical[:0], canonical...)
 		k.read.SignedHeaders = slices.Clone(read.SignedHeaders)
 	}
 }

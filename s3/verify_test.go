@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,19 @@ func TestVerifiedBefore(t *testing.T) {
 				}
 			}
 		}
+	}
+
+	at = now
+	life := regexp.MustCompile("X-Amz-Expires=[0-9]+&")
+	lifeLast := edited(func(r *http.Request) { // the order of parameters is not signed
+		r.RequestURI = life.ReplaceAllString(r.RequestURI, "") + "&" + strings.TrimSuffix(life.FindString(r.RequestURI), "&")
+	})
+	lifeless := edited(func(r *http.Request) { r.RequestURI = life.ReplaceAllString(r.RequestURI, "") })
+	if _, err := known.Verify(ctx, lifeLast); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known.Verify(ctx, lifeless); !errors.Is(err, signer.ErrMalformed) {
+		t.Errorf("the same without what stood behind its signature: %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudsigner/cloudsigner/cdn"
 	"github.com/cloudsigner/cloudsigner/clock"
 	"github.com/cloudsigner/cloudsigner/s3"
 	"github.com/cloudsigner/cloudsigner/signer"
@@ -123,6 +124,30 @@ func TestVerifier(t *testing.T) {
 		if !slices.ContainsFunc(r.Causes, func(cause explain.Cause) bool { return cause.ID == c.want }) {
 			t.Errorf("%s: want %s\n%v", c.name, c.want, r)
 		}
+	}
+}
+
+// TestVerifierOfClientsRequest: what a client sent to https:// has arrived with TLS.
+func TestVerifierOfClientsRequest(t *testing.T) {
+	base := must(url.Parse("https://media.example.com"))
+	key := must(cdn.ParseKey("k", "MDEyMzQ1Njc4OWFiY2RlZg=="))
+	p := must(must(cdn.New(cdn.Config{BaseURL: base, Key: key})).Presign(t.Context(), signer.Request{Key: "cat.jpg", Expires: time.Hour}))
+	v := must(cdn.NewVerifier(cdn.VerifierConfig{BaseURL: base, Keys: []cdn.Key{key}}))
+	whole := must(p.NewRequest(t.Context(), nil))
+	bare := &http.Request{URL: must(url.Parse(p.URL))}
+	for _, req := range []*http.Request{whole, bare} {
+		if r := report(t, explain.Evidence{Request: req, Verifier: v}); len(r.Causes) > 0 {
+			t.Errorf("%v", r)
+		}
+	}
+	whole.URL.Scheme, bare.URL.Host = "http", "other.example.com"
+	for _, req := range []*http.Request{whole, bare} {
+		if r := report(t, explain.Evidence{Request: req, Verifier: v}); len(r.Causes) == 0 || r.Causes[0].ID != explain.Scope && r.Causes[0].ID != explain.Host {
+			t.Errorf("%v", r)
+		}
+	}
+	if bare.Host != "" || bare.TLS != nil || whole.TLS != nil {
+		t.Errorf("the Evidence was changed: %+v, %+v", bare, whole)
 	}
 }
 

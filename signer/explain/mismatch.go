@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -490,10 +491,15 @@ func byKeys(ctx context.Context, f *file) {
 			f.verdict = "not asked: there is neither a Request nor a whole URL"
 			return
 		}
-		req, as = &http.Request{Method: http.MethodGet, URL: f.url, Host: f.url.Host, Header: http.Header{}}, ", as a GET without headers (Evidence.Request would tell)"
-		if f.url.Scheme == "https" {
-			req.TLS = &tls.ConnectionState{}
+		req, as = &http.Request{Method: http.MethodGet, URL: f.url, Header: http.Header{}}, ", as a GET without headers (Evidence.Request would tell)"
+	}
+	if req.URL != nil && req.RequestURI == "" { // a client's: its URL says how it arrives
+		arrived := *req
+		arrived.Host = cmp.Or(req.Host, req.URL.Host)
+		if req.TLS == nil && req.URL.Scheme == "https" {
+			arrived.TLS = &tls.ConnectionState{}
 		}
+		req = &arrived
 	}
 	var seen signer.Trace
 	_, err := f.Verifier.Verify(signer.WithTrace(ctx, &seen), req)

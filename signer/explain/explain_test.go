@@ -117,6 +117,7 @@ func TestVerifier(t *testing.T) {
 	}{
 		{"right under the keys given", newVerifier(t, creds), func(*http.Request) {}, explain.KeyRotated},
 		{"another secret", newVerifier(t, other), func(*http.Request) {}, explain.WrongSecret},
+		{"another method", newVerifier(t, creds), func(r *http.Request) { r.Method = http.MethodDelete }, explain.Method},
 		{"an unknown key", newVerifier(t, stranger), func(*http.Request) {}, explain.UnknownKey},
 		{"two signatures", newVerifier(t, creds), func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x") }, explain.TwoSignatures},
 	} {
@@ -148,6 +149,41 @@ func TestVerifierOfClientsRequest(t *testing.T) {
 	}
 	if bare.Host != "" || bare.TLS != nil || whole.TLS != nil {
 		t.Errorf("the Evidence was changed: %+v, %+v", bare, whole)
+	}
+}
+
+// TestMethodByKeys: the keys tell for which method a signature is, and that it is for none.
+func TestMethodByKeys(t *testing.T) {
+	p := must(newSigner(t).Presign(t.Context(), signer.Request{Method: http.MethodPut, Key: "k", Expires: time.Hour}))
+	v := newVerifier(t, creds)
+	sent := must(p.NewRequest(t.Context(), nil))
+	sent.Method = http.MethodPost
+	other := sent.Clone(t.Context())
+	other.URL.Path = "/l"
+	for _, c := range []struct {
+		what string
+		e    explain.Evidence
+		id   explain.ID
+		c    explain.Certainty
+		why  string
+	}{
+		{"a request", explain.Evidence{Request: sent, Verifier: v}, explain.Method, explain.Proved, `the signature is for PUT, and not for "POST"`},
+		{"a URL", explain.Evidence{URL: p.URL, Verifier: v}, explain.Method, explain.Possible, `the signature is for PUT, and not for "GET", as a GET without headers`},
+		{"another key", explain.Evidence{Request: other, Verifier: v}, explain.WrongSecret, explain.Possible, "mismatch"},
+	} {
+		r := report(t, c.e)
+		if len(r.Causes) != 1 || r.Causes[0].ID != c.id || r.Causes[0].Certainty != c.c || !strings.Contains(r.Causes[0].Why, c.why) {
+			t.Errorf("%s: %v", c.what, r)
+		}
+	}
+	var trace signer.Trace
+	must(newSigner(t).Presign(signer.WithTrace(t.Context(), &trace), signer.Request{Method: http.MethodPut, Key: "k", Expires: time.Hour}))
+	r := report(t, explain.Evidence{Request: sent, Trace: &trace, Verifier: v})
+	if n := len(slices.DeleteFunc(slices.Clone(r.Causes), func(c explain.Cause) bool { return c.ID != explain.Method })); n != 1 {
+		t.Errorf("with a Trace: %v", r)
+	}
+	if sent.Method != http.MethodPost {
+		t.Errorf("the request was changed to %s", sent.Method)
 	}
 }
 

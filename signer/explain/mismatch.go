@@ -536,6 +536,25 @@ func byKeys(ctx context.Context, f *file) {
 				f.compare(a, b, Likely)
 			}
 		}
+		if signed := methodOf(ctx, f.Verifier, req); signed != "" {
+			certainty := Proved
+			if f.Request == nil {
+				certainty = Possible
+			}
+			f.found(Method, certainty, "with the keys that were given the signature is for "+signed+", and not for "+f.quote(cmp.Or(req.Method, http.MethodGet))+as, "send "+signed+", or sign for the method that is used")
+			return
+		}
 		f.found(WrongSecret, Possible, why, "either the secret is another one, or the request is: compare with Evidence.Trace or Evidence.Signed")
 	}
+}
+
+// methodOf is the method with which v takes a request, "" if there is none.
+func methodOf(ctx context.Context, v signer.Verifier, req *http.Request) string {
+	other := *req
+	for _, other.Method = range [...]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch} {
+		if _, err := v.Verify(ctx, &other); err == nil {
+			return other.Method
+		}
+	}
+	return ""
 }
